@@ -1,0 +1,12 @@
+//! What the engine needs from the world, as ports.
+
+mod call;
+mod error;
+mod ports;
+
+pub use call::{Call, CancelToken};
+pub use error::{BackendError, BackendErrorKind, BackendResult};
+pub use ports::{
+    Acquired, Backend, Builder, Database, DatabaseTarget, Fetched, ImageStore, Lock, LockGuard, LockHolder,
+    LockScope, PortHolder, Probe, Room, Source, Stacks, Witness, Witnessed,
+};

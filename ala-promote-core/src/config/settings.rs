@@ -1,0 +1,158 @@
+//! What conventions and `ala-promote.toml` come to: plain values, resolved once, passed on.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{EnvironmentName, ProjectName, ServiceName};
+
+/// The settings of one folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The folder, absolute.
+    pub dir: PathBuf,
+    /// Where ledger, locks and snapshots are kept, absolute.
+    pub state_dir: PathBuf,
+    /// The environments by name.
+    pub environments: BTreeMap<EnvironmentName, EnvironmentSettings>,
+    /// What the config says of services, by name.
+    pub services: BTreeMap<ServiceName, ServiceSettings>,
+    /// How long health is waited for, and watched.
+    pub health: HealthSettings,
+    /// What is backed up, and where to.
+    pub backup: BackupSettings,
+    /// What is kept.
+    pub retention: Retention,
+    /// Where published ports answer, if the config or the environment says so.
+    pub engine_address: Option<String>,
+}
+
+/// One environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentSettings {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// The environment that its releases come from.
+    pub from: Option<EnvironmentName>,
+    /// The project directory, absolute.
+    pub dir: PathBuf,
+    /// Which Compose files it takes.
+    pub files: ComposeFiles,
+    /// Its env file, absolute.
+    pub env_file: Option<PathBuf>,
+    /// The Compose project, if the config names one.
+    pub project: Option<ProjectName>,
+    /// Services of this environment by the name that they have in `from`, where names differ.
+    pub map: BTreeMap<ServiceName, ServiceName>,
+    /// Whether its data is precious: a backup is taken, and a change is confirmed.
+    pub protected: bool,
+}
+
+/// How the Compose files of an environment are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ComposeFiles {
+    /// Those that the running containers name; where none run, those that Compose takes by itself.
+    AsRunning,
+    /// This file, alone if each of its services has `image` or `build`, else as an overlay on those of the given
+    /// environment.
+    OverlayOn {
+        /// The overlay, absolute.
+        overlay: PathBuf,
+        /// The environment whose files come first.
+        base: EnvironmentName,
+    },
+    /// Exactly these, absolute, in this order.
+    Exactly(Vec<PathBuf>),
+}
+
+/// What the config says of one service.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceSettings {
+    /// What people call it; else its own name, capitalised.
+    pub display: Option<String>,
+    /// Whether it is promoted, against the rule.
+    pub promoted: Option<bool>,
+    /// The path asked over HTTP.
+    pub health_path: Option<String>,
+}
+
+/// How long health is waited for, and watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthSettings {
+    /// The longest wait until every service is healthy.
+    pub timeout: Duration,
+    /// How long every service must then stay healthy without a restart.
+    pub window: Duration,
+    /// The pause between two looks.
+    pub interval: Duration,
+}
+
+impl Default for HealthSettings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(120),
+            window: Duration::from_secs(5),
+            interval: Duration::from_millis(500),
+        }
+    }
+}
+
+/// What is backed up, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupSettings {
+    /// The folder for backups, absolute.
+    pub dir: PathBuf,
+    /// The database.
+    pub database: DatabaseChoice,
+}
+
+/// Which database is backed up before a protected environment changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DatabaseChoice {
+    /// The one PostgreSQL service that is not promoted.
+    Detect,
+    /// This service.
+    Service(ServiceName),
+    /// None, for the reason that the config gives; it is shown in every plan.
+    None {
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// What is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Releases per environment that stay pinned, the running one included.
+    pub releases: usize,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { releases: 5 }
+    }
+}
+
+impl Settings {
+    /// What people call a service.
+    #[must_use]
+    pub fn display_name(&self, service: &ServiceName) -> String {
+        if let Some(display) = self.services.get(service).and_then(|s| s.display.clone()) {
+            return display;
+        }
+        let mut chars = service.as_str().chars();
+        chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    }
+
+    /// The environments whose releases come from `name`.
+    pub fn promoted_from<'a>(
+        &'a self,
+        name: &'a EnvironmentName,
+    ) -> impl Iterator<Item = &'a EnvironmentSettings> + 'a {
+        self.environments.values().filter(move |e| e.from.as_ref() == Some(name))
+    }
+}

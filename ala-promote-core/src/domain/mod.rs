@@ -1,0 +1,24 @@
+//! The field's terms as types. Values only: nothing here does anything to the world.
+
+mod backup;
+mod health;
+mod image;
+mod name;
+mod operation;
+mod release;
+mod secret;
+mod stack;
+
+pub use backup::BackupManifest;
+pub use health::{HealthTarget, HealthVerdict, ServiceHealth};
+pub use image::{ImageId, ImageIdentity, ImageReference, ImageStoreKind, ReferenceError};
+pub use name::{
+    EnvironmentName, MAX_NAME_BYTES, NameError, OperationId, ProjectName, ReleaseTag, ServiceName, StepId,
+};
+pub use operation::{Actor, Outcome, Request, Verb};
+pub use release::{Release, ReleaseImage, ReleaseKind, SourceState};
+pub use secret::{FingerprintKey, Secret};
+pub use stack::{
+    BuildSpec, Container, ContainerHealth, ContainerState, PortMapping, Render, Resource, ServiceSpec,
+    StackRef,
+};

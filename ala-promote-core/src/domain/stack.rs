@@ -1,0 +1,178 @@
+//! A stack as Compose renders it for one environment, and the containers that run of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{EnvironmentName, ImageId, ImageIdentity, ImageReference, ProjectName, Secret, ServiceName};
+
+/// All that a call of Compose needs to mean one environment and no other. Part of plans, so that a recovery needs no
+/// config file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackRef {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The Compose project, given with `-p`.
+    pub project: ProjectName,
+    /// The project directory, absolute.
+    pub dir: PathBuf,
+    /// Compose files in order, absolute, given with `-f`.
+    pub files: Vec<PathBuf>,
+    /// The env file, absolute, given with `--env-file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env_file: Option<PathBuf>,
+}
+
+/// What Compose says a stack is: files merged, variables filled in. Holds secrets, so it is neither serialised nor
+/// recorded; plans take from it only the names they need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Render {
+    /// What was rendered.
+    pub stack: StackRef,
+    /// Services of the active profiles.
+    pub services: BTreeMap<ServiceName, ServiceSpec>,
+    /// Networks by their key in the files.
+    pub networks: BTreeMap<String, Resource>,
+    /// Named volumes by their key in the files.
+    pub volumes: BTreeMap<String, Resource>,
+    /// What was noticed on the way and the reader should know, such as shell variables that were dropped.
+    pub notes: Vec<String>,
+}
+
+/// A network or a named volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// Its name on the engine.
+    pub name: String,
+    /// Whether it is made elsewhere, and may so be shared on purpose.
+    pub external: bool,
+}
+
+/// One service of a render.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceSpec {
+    /// The image as rendered, or as Compose names one that it builds; `None` where there is neither `image` nor
+    /// `build`, or where the image is named by digest.
+    pub image: Option<ImageReference>,
+    /// How to build it; `None` where it is not built here.
+    pub build: Option<BuildSpec>,
+    /// Published ports.
+    pub ports: Vec<PortMapping>,
+    /// A fixed container name.
+    pub container_name: Option<String>,
+    /// Keys of the networks it joins.
+    pub networks: Vec<String>,
+    /// Keys of the named volumes it mounts.
+    pub volumes: Vec<String>,
+    /// Host paths it mounts, absolute.
+    pub binds: Vec<PathBuf>,
+    /// Its environment, env files included. Secret, each of them.
+    pub environment: BTreeMap<String, Secret>,
+    /// Files given with `env_file:` in the Compose files; they ignore `--env-file`.
+    pub env_files: Vec<PathBuf>,
+    /// Services that it waits for, with the condition as Compose spells it.
+    pub depends_on: BTreeMap<ServiceName, String>,
+    /// The restart policy as Compose spells it; `None` where none is set.
+    pub restart: Option<String>,
+    /// Whether the Compose files declare a healthcheck (the image may bring one of its own).
+    pub healthcheck: bool,
+    /// How many containers are asked for.
+    pub replicas: u32,
+    /// The `network_mode`, if one is set.
+    pub network_mode: Option<String>,
+}
+
+/// The `build:` section of a service, in a form that can be compared across environments.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BuildSpec {
+    /// Each setting under its path below `build`, such as `context`, `target`, `args.VITE_API_URL`. Values may hold
+    /// secrets.
+    pub settings: BTreeMap<String, Secret>,
+}
+
+/// A published port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PortMapping {
+    /// The host's address that it is bound to; `None` for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_ip: Option<String>,
+    /// The host's port; `None` where the engine chooses one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<u16>,
+    /// The container's port.
+    pub target: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+}
+
+/// One container as the engine has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// The engine's id.
+    pub id: String,
+    /// Its name, without a leading slash.
+    pub name: String,
+    /// The service it runs.
+    pub service: ServiceName,
+    /// The image it was made from, looked up by id; `identity.layers` is empty where that image is gone.
+    pub image: ImageIdentity,
+    /// The reference it was made with.
+    pub image_reference: Option<ImageReference>,
+    /// Its state.
+    pub state: ContainerState,
+    /// Restarts by the engine since it was made.
+    pub restarts: u64,
+    /// Ports that are bound now, or would be when it is started.
+    pub ports: Vec<PortMapping>,
+    /// The configuration hash that Compose put on it.
+    pub config_hash: Option<String>,
+    /// What its health check says; `None` where it has none.
+    pub health: Option<ContainerHealth>,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state", content = "exit_code")]
+#[non_exhaustive]
+pub enum ContainerState {
+    /// Made, never started.
+    Created,
+    /// Running.
+    Running,
+    /// Between two runs.
+    Restarting,
+    /// Paused.
+    Paused,
+    /// Ended with an exit code.
+    Exited(i64),
+    /// Neither usable nor removed.
+    Dead,
+}
+
+/// What a container's own health check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ContainerHealth {
+    /// No verdict yet.
+    Starting,
+    /// The last check passed.
+    Healthy,
+    /// As many checks in a row failed as the image allows.
+    Unhealthy,
+}
+
+impl Container {
+    /// Whether it runs now.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.state == ContainerState::Running
+    }
+
+    /// Whether it was made from this image.
+    #[must_use]
+    pub fn runs(&self, id: &ImageId) -> bool {
+        &self.image.id == id
+    }
+}
