@@ -64,12 +64,14 @@ pub struct Head {
     pub ledger: LedgerId,
     /// The number of the last record; 0 for a ledger without any.
     pub seq: u64,
-    /// The hash of the last record, which covers all before it; the genesis hash for a ledger without any.
+    /// The hash of the last record, which covers all before it; the genesis hash for a ledger
+    /// without any.
     pub hash: Sha256Digest,
 }
 
 impl Head {
-    /// The head of a ledger without records. Its hash comes from the id, so that a chain belongs to one ledger.
+    /// The head of a ledger without records. Its hash comes from the id, so that a chain belongs to
+    /// one ledger.
     #[must_use]
     pub fn genesis(ledger: LedgerId) -> Self {
         let hash = Sha256Digest::of(&[b"ala-promote ledger ", ledger.as_str().as_bytes()]);

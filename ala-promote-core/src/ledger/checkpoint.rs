@@ -1,7 +1,7 @@
 //! Checkpoints: what the records up to a segment's end come to, so that opening need not read them.
 //!
-//! They are a convenience. Each can be deleted; one that is torn, damaged or of another ledger is passed over; so it
-//! is written without a sync.
+//! They are a convenience. Each can be deleted; one that is torn, damaged or of another ledger is
+//! passed over; so it is written without a sync.
 
 use std::error::Error;
 use std::fs::{self, OpenOptions};

@@ -26,15 +26,19 @@ impl Cursor {
         Self { head, at: Position::start_of(segment), last_line: None }
     }
 
-    /// Reads `source`, which begins at the cursor, to its end. Gives each record to `visit` and moves past it when
-    /// `visit` has taken it; an error leaves the cursor behind the last record that was taken.
+    /// Reads `source`, which begins at the cursor, to its end. Gives each record to `visit` and
+    /// moves past it when `visit` has taken it; an error leaves the cursor behind the last record
+    /// that was taken.
     ///
-    /// What a crashed append has left at the end is no error but the answer, and the cursor stays before it:
-    /// - bytes without a final line break: a part of the line, or zeros that the file system put in place of it;
-    /// - a last line with a line break, but with NUL bytes in it: its last block reached the disk before its first.
+    /// What a crashed append has left at the end is no error but the answer, and the cursor stays
+    /// before it:
+    /// - bytes without a final line break: a part of the line, or zeros that the file system put in
+    ///   place of it;
+    /// - a last line with a line break, but with NUL bytes in it: its last block reached the disk
+    ///   before its first.
     ///
-    /// A complete last line with any other flaw is damage. It can have been durable and acted upon, so that to cut
-    /// it would be to forget an effect.
+    /// A complete last line with any other flaw is damage. It can have been durable and acted upon,
+    /// so that to cut it would be to forget an effect.
     ///
     /// `path` is for errors only.
     pub(super) fn follow<R: BufRead>(
@@ -169,11 +173,13 @@ mod tests {
                 changed[place] = bytes[place] ^ difference;
                 match follow(&changed) {
                     (_, Err(LedgerError::Damaged(damage))) => {
-                        // It is found in the line that was changed, or where that line no longer ends.
+                        // It is found in the line that was changed, or where that line no longer
+                        // ends.
                         let line = ends.iter().filter(|end| **end <= place).count() as u64 + 1;
                         assert_eq!(damage.at.line, line, "byte {place} ^ {difference}: {damage}");
                     }
-                    // A line break was put into or taken from the end of the last line, or NUL into the last one.
+                    // A line break was put into or taken from the end of the last line, or NUL into
+                    // the last one.
                     (cursor, Ok(Some(_))) => {
                         assert!(place + 1 >= ends[1], "byte {place} ^ {difference}");
                         assert!(cursor.head.seq < 3);

@@ -102,7 +102,8 @@ pub enum LedgerError {
         source: io::Error,
     },
 
-    /// A write or sync failed so that nobody knows what is on the disk. The store takes nothing more.
+    /// A write or sync failed so that nobody knows what is on the disk. The store takes nothing
+    /// more.
     #[error("can't {action} {}; what the disk holds of it is unknown, so nothing more is written", path.display())]
     DurabilityLost {
         /// What was tried.
@@ -284,7 +285,8 @@ pub enum Flaw {
         /// Its hash.
         hash: Sha256Digest,
     },
-    /// There are records, but the file that says which ledger they belong to is missing or unreadable.
+    /// There are records, but the file that says which ledger they belong to is missing or
+    /// unreadable.
     #[error("expected the ledger's id in id.json beside this file, in a form that can be read")]
     IdUnreadable,
 }

@@ -21,7 +21,8 @@ use super::torn;
 /// How a [`FileLedger`] goes about its work. The processes that use a ledger need not agree on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileLedgerOptions {
-    /// A segment of this many bytes or more gets no further record; the next one begins a new segment.
+    /// A segment of this many bytes or more gets no further record; the next one begins a new
+    /// segment.
     pub segment_bytes: u64,
     /// How long an append waits for those of others.
     pub lock_patience: Duration,
@@ -35,8 +36,8 @@ impl Default for FileLedgerOptions {
 
 /// A ledger in a folder, as the [module's documentation](super) shows it.
 ///
-/// It is known to work on local file systems of Unix. The folder is locked by `flock`, which on a network file system
-/// may exclude the processes of one host only.
+/// It is known to work on local file systems of Unix. The folder is locked by `flock`, which on a
+/// network file system may exclude the processes of one host only.
 #[derive(Debug)]
 pub struct FileLedger {
     folder: Folder,
@@ -59,7 +60,8 @@ impl FileLedger {
     /// A creation that a crash cut short is completed.
     ///
     /// # Errors
-    /// [`LedgerError::AlreadyExists`]; damage, if there are records without an id; or an error of the system.
+    /// [`LedgerError::AlreadyExists`]; damage, if there are records without an id; or an error of
+    /// the system.
     pub fn create(folder: &Path, id: LedgerId, options: FileLedgerOptions) -> Result<Self, LedgerError> {
         match DirBuilder::new().mode(0o700).create(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -78,7 +80,8 @@ impl FileLedger {
     /// Opens the ledger in `folder`. Its records are read by the first call of the store's methods.
     ///
     /// # Errors
-    /// [`LedgerError::Missing`]; damage, if there are records without an id; or an error of the system.
+    /// [`LedgerError::Missing`]; damage, if there are records without an id; or an error of the
+    /// system.
     pub fn open(folder: &Path, options: FileLedgerOptions) -> Result<Self, LedgerError> {
         Ok(Self::at(Folder::open(folder)?, options))
     }
@@ -129,7 +132,8 @@ impl FileLedger {
         Ok((cursor, torn))
     }
 
-    /// One attempt to append, under the lock. An error leaves everything as it was, unless it is `DurabilityLost`.
+    /// One attempt to append, under the lock. An error leaves everything as it was, unless it is
+    /// `DurabilityLost`.
     fn try_append(
         &self,
         state: &mut State,
@@ -157,7 +161,8 @@ impl FileLedger {
         Ok(cursor.head.clone())
     }
 
-    /// Cuts off `torn`, which begins at the cursor, and returns all tails that the next record has to name.
+    /// Cuts off `torn`, which begins at the cursor, and returns all tails that the next record has
+    /// to name.
     fn cut(&self, cursor: &Cursor, torn: Option<TornTail>) -> Result<Vec<TornTail>, LedgerError> {
         let mut tails = torn::noted(&self.folder.path, cursor.head.seq)?;
         if let Some(torn) = torn {
@@ -173,8 +178,9 @@ impl FileLedger {
         Ok(tails)
     }
 
-    /// Looks again, with appenders kept out, when a look found damage. While an append that failed is taken back, or a
-    /// torn tail is replaced, a look beside it can meet a mixture of old and new bytes.
+    /// Looks again, with appenders kept out, when a look found damage. While an append that failed
+    /// is taken back, or a torn tail is replaced, a look beside it can meet a mixture of old and
+    /// new bytes.
     fn settled<T>(&self, mut look: impl FnMut() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         match look() {
             Err(damage) if damage.kind() == LedgerErrorKind::Damaged => match self.lock(Against::Appenders) {

@@ -18,7 +18,8 @@ use super::store::{Follower, Search, Verdict, take_in};
 
 const ID_NAME: &str = "id.json";
 
-/// A ledger's folder, and whose records it must hold. It is only read here, but for checkpoints and new files.
+/// A ledger's folder, and whose records it must hold. It is only read here, but for checkpoints and
+/// new files.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
@@ -78,7 +79,8 @@ impl Folder {
         disk::sync_folder(&self.path)
     }
 
-    /// Where reading has to begin: after the last checkpoint that the record after it continues, or at the genesis.
+    /// Where reading has to begin: after the last checkpoint that the record after it continues, or
+    /// at the genesis.
     pub(super) fn start(&self, follower: &mut dyn Follower) -> Result<Cursor, LedgerError> {
         follower.reset();
         let mut next = last_segment(&self.path)?;
@@ -118,7 +120,8 @@ impl Folder {
     ) -> Result<Option<TornTail>, LedgerError> {
         loop {
             let segment = cursor.at.segment;
-            // To be asked first: a segment gets no more records once it has a successor, but may until then.
+            // To be asked first: a segment gets no more records once it has a successor, but may
+            // until then.
             let successor =
                 Some(segment.next()).filter(|next| fs::symlink_metadata(self.file(*next)).is_ok());
             let torn = self.walk_segment(cursor, &mut |link| visit(Event::Record(link)))?;
@@ -150,7 +153,8 @@ impl Folder {
         cursor.follow(BufReader::with_capacity(1 << 16, file), &path, visit)
     }
 
-    /// Sees to it that there is a checkpoint of `segment`, which ends with `head`; if not, the next opening is slower.
+    /// Sees to it that there is a checkpoint of `segment`, which ends with `head`; if not, the next
+    /// opening is slower.
     pub(super) fn keep_checkpoint(&self, segment: Segment, head: &Head, follower: &dyn Follower) {
         if Checkpoint::load(&self.path, segment, &self.id).is_some_and(|kept| kept.head == *head) {
             return;

@@ -20,16 +20,16 @@ pub(super) enum Against {
     Appenders,
 }
 
-/// Held until dropped; the kernel frees it when the process dies. The file is never removed, or two processes could
-/// each hold a lock on a file of that name.
+/// Held until dropped; the kernel frees it when the process dies. The file is never removed, or two
+/// processes could each hold a lock on a file of that name.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Waits for the lock, at most for `patience`. The lock against all creates its file if need be; the other one
-    /// needs no permission to write.
+    /// Waits for the lock, at most for `patience`. The lock against all creates its file if need
+    /// be; the other one needs no permission to write.
     pub(super) fn take(folder: &Path, against: Against, patience: Duration) -> Result<Self, LedgerError> {
         let path = folder.join(NAME);
         let file = match against {

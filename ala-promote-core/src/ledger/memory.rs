@@ -13,7 +13,8 @@ use super::store::{Follower, LedgerStore, Search, Verdict, take_in};
 /// What errors name in the place of a file.
 const PATH: &str = "the ledger in memory";
 
-/// A ledger that lives as long as the program: for tests, and for those who keep its bytes themselves.
+/// A ledger that lives as long as the program: for tests, and for those who keep its bytes
+/// themselves.
 ///
 /// Its bytes are those of a single segment. It keeps no checkpoints, and never runs out of space.
 #[derive(Debug)]
@@ -37,7 +38,8 @@ impl MemoryLedger {
         Self::from_bytes(id, Vec::new())
     }
 
-    /// The ledger that has these bytes; they are looked at by the first call of the store's methods.
+    /// The ledger that has these bytes; they are looked at by the first call of the store's
+    /// methods.
     #[must_use]
     pub fn from_bytes(id: LedgerId, bytes: Vec<u8>) -> Self {
         Self { id, shared: Arc::new(Mutex::new(Shared { bytes, cut: Vec::new() })), cursor: Mutex::default() }

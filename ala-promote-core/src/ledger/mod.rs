@@ -1,8 +1,8 @@
-//! The ledger: an append-only, hash-chained record of what was done. It is the journal from which an operation whose
-//! process died is finished or unwound, and the audit log.
+//! The ledger: an append-only, hash-chained record of what was done. It is the journal from which
+//! an operation whose process died is finished or unwound, and the audit log.
 //!
-//! This layer keeps records of any body, durably and in order. What the bodies mean is the business of a [`Follower`],
-//! which turns the records into a view.
+//! This layer keeps records of any body, durably and in order. What the bodies mean is the business
+//! of a [`Follower`], which turns the records into a view.
 //!
 //! # The format
 //!
@@ -17,9 +17,10 @@
 //! | `reserve-<operation>` | space for the records of an undo | yes |
 //! | `lock` | nothing; who appends holds its lock | never removed |
 //!
-//! A line is `{"hash":"<64 hex digits>","record":{…}}` with nothing between. The hash is the SHA-256 of the hash of the
-//! record before, as its 64 digits, followed by the exact bytes of the value of `record`. Before the first record comes
-//! the genesis hash, which is made from the id ([`Head::genesis`]); so a record has its place in one ledger only.
+//! A line is `{"hash":"<64 hex digits>","record":{…}}` with nothing between. The hash is the
+//! SHA-256 of the hash of the record before, as its 64 digits, followed by the exact bytes of the
+//! value of `record`. Before the first record comes the genesis hash, which is made from the id
+//! ([`Head::genesis`]); so a record has its place in one ledger only.
 //!
 //! | field of a record | meaning |
 //! | --- | --- |
@@ -32,18 +33,22 @@
 //!
 //! # What a crash leaves
 //!
-//! Each append is one line, made durable before the next begins. So a crash leaves at most one line that is not whole,
-//! at the very end: without its line break, or with NUL bytes where a block did not reach the disk. Such a *torn tail*
-//! was never acted upon; the next append cuts it off and names it. Anything else that does not fit is damage, and is
-//! refused with its place.
+//! Each append is one line, made durable before the next begins. So a crash leaves at most one line
+//! that is not whole, at the very end: without its line break, or with NUL bytes where a block did
+//! not reach the disk. Such a *torn tail* was never acted upon; the next append cuts it off and
+//! names it. Anything else that does not fit is damage, and is refused with its place.
 //!
 //! # What shows, and what does not
 //!
-//! An edit shows to [`LedgerStore::verify`]. A cut at the end of a line, or a rewrite with all hashes computed anew,
-//! shows only against a [`Head`] that was kept elsewhere. A view in a checkpoint is trusted at opening if it belongs to
-//! the chain; that it says what the records say is checked by `verify`.
+//! An edit shows to [`LedgerStore::verify`]. A cut at the end of a line, or a rewrite with all
+//! hashes computed anew, shows only against a [`Head`] that was kept elsewhere. A view in a
+//! checkpoint is trusted at opening if it belongs to the chain; that it says what the records say
+//! is checked by `verify`.
 
 mod body;
+mod journal;
+mod view;
+
 mod chain;
 mod checkpoint;
 mod cursor;
@@ -52,7 +57,6 @@ mod error;
 mod file;
 mod folder;
 mod hash;
-mod journal;
 mod lock;
 mod memory;
 mod record;
@@ -60,19 +64,19 @@ mod reserve;
 mod segment;
 mod store;
 mod torn;
-mod view;
 
 pub use body::Body;
+pub use journal::Journal;
+pub use view::{EnvironmentView, HistoryEnd, HistoryEntry, LedgerView, Unfinished};
+
 pub use chain::{Head, LedgerId};
 pub use error::{Damage, Flaw, LedgerError, LedgerErrorKind};
 pub use file::{FileLedger, FileLedgerOptions};
 pub use hash::{InvalidDigest, Sha256Digest};
-pub use journal::Journal;
 pub use memory::MemoryLedger;
 pub use record::{Entry, FORMAT_VERSION, MAX_LINE_BYTES, Record, TornTail};
 pub use segment::{Position, Segment};
 pub use store::{FollowError, Follower, LedgerStore, Verdict};
-pub use view::{EnvironmentView, HistoryEnd, HistoryEntry, LedgerView, Unfinished};
 
 #[cfg(test)]
 mod tests;

@@ -28,8 +28,8 @@ pub struct Record<B> {
     /// The operation that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
-    /// What crashes had left at the ledger's end and was cut off before this record was written. The store fills it
-    /// in, so that no cut goes unnamed.
+    /// What crashes had left at the ledger's end and was cut off before this record was written.
+    /// The store fills it in, so that no cut goes unnamed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<TornTail>,
     /// What happened.
@@ -69,7 +69,8 @@ impl TornTail {
     }
 }
 
-/// What a caller gives to have a record appended; the store adds the number and the link to the record before.
+/// What a caller gives to have a record appended; the store adds the number and the link to the
+/// record before.
 #[derive(Debug, Clone)]
 pub struct Entry {
     time: Timestamp,
@@ -95,8 +96,8 @@ impl Entry {
         Ok(Self { time, operation, body, may_use_reserve: false })
     }
 
-    /// Lets this entry use up the space that was [reserved](super::LedgerStore::reserve) for its operation when the
-    /// disk is full: for the records of an undo.
+    /// Lets this entry use up the space that was [reserved](super::LedgerStore::reserve) for its
+    /// operation when the disk is full: for the records of an undo.
     #[must_use]
     pub fn may_use_reserve(mut self) -> Self {
         self.may_use_reserve = true;
@@ -109,7 +110,8 @@ impl Entry {
         self.operation.as_deref()
     }
 
-    /// The line, with its line break, that makes this entry record `seq` after the one with hash `previous`.
+    /// The line, with its line break, that makes this entry record `seq` after the one with hash
+    /// `previous`.
     pub(super) fn line(
         &self,
         seq: u64,
@@ -134,8 +136,8 @@ impl Entry {
     }
 }
 
-/// The format version that `json` states, if that is above `known`. It is looked at alone, since a newer format may have
-/// other fields.
+/// The format version that `json` states, if that is above `known`. It is looked at alone, since a
+/// newer format may have other fields.
 pub(super) fn newer_format(json: &[u8], known: u32) -> Option<u32> {
     #[derive(Deserialize)]
     struct Version {
@@ -150,13 +152,14 @@ pub(super) fn seal(name: &str, previous: Sha256Digest, content: &str) -> String 
     format!(r#"{{"hash":"{hash}","{name}":{content}}}"#)
 }
 
-/// The hash that [`seal`] writes. It covers the exact bytes, so that no two texts of "the same" JSON are alike.
+/// The hash that [`seal`] writes. It covers the exact bytes, so that no two texts of "the same"
+/// JSON are alike.
 pub(super) fn sealed_hash(previous: Sha256Digest, content: &str) -> Sha256Digest {
     Sha256Digest::of(&[&previous.to_hex(), content.as_bytes()])
 }
 
-/// Takes apart what [`seal`] made, without checking the hash; `None` unless each byte around hash and content is as
-/// `seal` writes it, since those bytes are under no hash.
+/// Takes apart what [`seal`] made, without checking the hash; `None` unless each byte around hash
+/// and content is as `seal` writes it, since those bytes are under no hash.
 pub(super) fn unseal<'a>(name: &str, sealed: &'a [u8]) -> Option<(Sha256Digest, &'a str)> {
     let text = std::str::from_utf8(sealed).ok()?;
     let (hash, rest) = text.strip_prefix(r#"{"hash":""#)?.split_at_checked(64)?;

@@ -1,4 +1,5 @@
-//! Space that is taken before an operation starts, so that a full disk can't stop its undo from being recorded.
+//! Space that is taken before an operation starts, so that a full disk can't stop its undo from
+//! being recorded.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -38,7 +39,8 @@ impl<'a> Reserve<'a> {
         disk::sync_folder(self.folder)
     }
 
-    /// Gives the space back; says whether there was any. After a sync of the folder it can be used at once.
+    /// Gives the space back; says whether there was any. After a sync of the folder it can be used
+    /// at once.
     pub(super) fn release(&self) -> Result<bool, LedgerError> {
         let was_there = disk::remove(&self.path)?;
         if was_there {
@@ -48,7 +50,8 @@ impl<'a> Reserve<'a> {
     }
 }
 
-/// Writes `bytes` bytes that no file system can store in less space: neither as a hole nor compressed.
+/// Writes `bytes` bytes that no file system can store in less space: neither as a hole nor
+/// compressed.
 fn fill(file: &File, bytes: u64) -> io::Result<()> {
     let mut writer = BufWriter::new(file);
     let mut word = 0x9e37_79b9_7f4a_7c15_u64;

@@ -1,7 +1,8 @@
 //! Torn tails that are about to be cut, or were cut and still have to be named by a record.
 //!
-//! They are noted in a file before the cut, so that a crash between cut and record does not lose them. The note
-//! says after which record it was made; once there is a later one, that one has named them and the note is void.
+//! They are noted in a file before the cut, so that a crash between cut and record does not lose
+//! them. The note says after which record it was made; once there is a later one, that one has
+//! named them and the note is void.
 
 use std::fs::OpenOptions;
 use std::io::Read;
