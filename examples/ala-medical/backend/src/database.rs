@@ -46,8 +46,11 @@ impl Database {
         match tokio::time::timeout(ANSWER_WITHIN, answer).await {
             Ok(answer) => answer.map_err(Unavailable::Failed),
             Err(_) => {
-                // The other end may be gone without a word: the next query tries a new connection.
-                *self.client.lock().await = None;
+                // The other end may be gone without a word: the next query tries a new connection. If the slot is in
+                // use, somebody is at that already.
+                if let Ok(mut slot) = self.client.try_lock() {
+                    *slot = None;
+                }
                 Err(Unavailable::Silent)
             }
         }

@@ -39,24 +39,30 @@ fn run(command: &str) -> Result<(), Box<dyn Error>> {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn start(command: &str, settings: Settings) -> Result<(), Box<dyn Error>> {
+fn start(command: &str, settings: Settings) -> Result<(), Box<dyn Error>> {
     let release = Release::read(&settings.version_file)?;
     println!("ala-backend {command}: version {} in {}", release.version, settings.environment);
     if release.crashes() {
         return Err(format!("version {} crashes, as it says", release.version).into());
     }
     let database = Database::new(settings.database_url()?);
-    // Requests in hand are dropped: a stop is quick, and clients try again.
-    tokio::select! {
-        stopped = terminated() => Ok(stopped?),
-        ended = async {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        let work = async {
             match command {
                 "worker" => worker::run(&database).await,
                 _ => api::serve(settings, release, database.clone()).await,
             }
-        } => ended,
-    }
+        };
+        // Requests in hand are dropped: a stop is quick, and clients try again.
+        tokio::select! {
+            stopped = terminated() => Ok(stopped?),
+            ended = work => ended,
+        }
+    });
+    // Without this the end waits for name lookups, which take seconds where the database's container is gone.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Resolves at SIGTERM or SIGINT. PID 1 of a container dies of neither unless it handles them, and `docker stop` would
