@@ -6,3 +6,6 @@
 pub mod backend;
 pub mod config;
 pub mod domain;
+pub mod engine;
+pub mod ledger;
+pub mod plan;

@@ -104,6 +104,11 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+    /// It failed, and the failed release was left running to be looked at, as was asked for.
+    Kept {
+        /// Why it failed.
+        reason: String,
+    },
     /// Neither the old state nor the new one could be reached.
     NeedsAttention {
         /// Why.

@@ -1,0 +1,3 @@
+//! Carrying plans out.
+mod progress;
+pub use progress::{Next, Progress};

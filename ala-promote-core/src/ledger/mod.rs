@@ -1,0 +1,5 @@
+//! The ledger.
+mod body;
+mod view;
+pub use body::Body;
+pub use view::{EnvironmentView, HistoryEnd, HistoryEntry, LedgerView, Unfinished};

@@ -1,0 +1,21 @@
+//! What an operation will do, and whether it may.
+
+mod action;
+mod finding;
+mod gates;
+mod input;
+mod observed;
+mod pairing;
+mod planner;
+mod ports;
+mod step;
+
+pub use action::{Action, ImageSource, Output, PlannedImage, PlannedRelease};
+pub use finding::{Finding, Refusal, Severity};
+pub use gates::Gate;
+pub use input::PlanInput;
+pub use observed::{Observed, ObservedEnvironment};
+pub use pairing::{PromotedService, promoted_services};
+pub(crate) use planner::references_in_question;
+pub use planner::{plan, rollback_choices};
+pub use step::{Before, ContainerBefore, PLAN_FORMAT, Plan, Stage, StageKind, Step, StepClass};
