@@ -7,17 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ala_promote_core::backend::Clock;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-
-/// What time it is, and waiting.
-#[async_trait]
-pub trait Clock: Send + Sync {
-    /// The time now.
-    fn now(&self) -> Timestamp;
-    /// Waits.
-    async fn sleep(&self, duration: Duration);
-}
 
 /// A clock whose hours pass in microseconds. Cloning gives another handle to the same clock.
 ///

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ala_promote_core::backend::Clock as _;
 use ala_promote_core::domain::{EnvironmentName, ImageReference, ProjectName};
 use thiserror::Error;
 
@@ -14,7 +15,7 @@ use super::model::EnvironmentModel;
 use super::source::{SourceCommit, SourceTree};
 use super::state::State;
 use super::world::World;
-use crate::clock::{Clock, VirtualClock};
+use crate::clock::VirtualClock;
 
 /// What was told to a builder and can't be.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -57,8 +57,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ala_promote_core::backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Builder, Database, ImageStore, Lock, Probe,
-    Source, Stacks, Witness,
+    Backend, BackendError, BackendErrorKind, BackendResult, Builder, Clock, Database, ImageStore, Lock,
+    Probe, Source, Stacks, Witness,
 };
 use ala_promote_core::domain::{EnvironmentName, StackRef};
 use jiff::Timestamp;
@@ -74,7 +74,7 @@ pub use source::{SourceCommit, SourceTree, Upstream};
 pub use state::{HeldLock, State};
 pub use world::Moment;
 
-use crate::clock::{Clock, VirtualClock};
+use crate::clock::VirtualClock;
 use world::World;
 
 /// The in-memory backend. Cloning gives another handle to the same world.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ala_promote_core::backend::{
-    Acquired, Backend as _, BackendErrorKind, Call, Fetched, LockHolder, LockScope, Witnessed,
+    Acquired, Backend as _, BackendErrorKind, Call, Clock as _, Fetched, LockHolder, LockScope, Witnessed,
 };
 use ala_promote_core::domain::{
     Actor, EnvironmentName, HealthTarget, HealthVerdict, OperationId, ServiceName, StackRef,
@@ -58,7 +58,6 @@ async fn verdict(world: &MemoryBackend, environment: &str, service: &str) -> (He
 }
 
 fn holder(operation: &str, world: &MemoryBackend) -> LockHolder {
-    use ala_promote_testkit::clock::Clock as _;
     LockHolder {
         operation: operation.parse().unwrap(),
         actor: Actor { user: "ops".into(), host: "host.example.com".into(), pid: 1 },
