@@ -7,5 +7,6 @@ pub mod backend;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod event;
 pub mod ledger;
 pub mod plan;

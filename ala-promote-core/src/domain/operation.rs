@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EnvironmentName, OperationId, ReleaseTag};
+use super::{EnvironmentName, OperationId, ReleaseTag, StepId};
 
 /// What a user asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,17 @@ impl OperationId {
         match Self::new(text) {
             Ok(id) => id,
             Err(_) => unreachable!("digits, dashes and a verb are a name"),
+        }
+    }
+}
+
+impl StepId {
+    /// The id of the step with this number within its plan.
+    #[must_use]
+    pub fn numbered(number: usize) -> Self {
+        match Self::new(format!("step-{number}")) {
+            Ok(id) => id,
+            Err(_) => unreachable!("a word and a number are a name"),
         }
     }
 }

@@ -98,6 +98,18 @@ impl Progress {
         self.outcome.as_ref()
     }
 
+    /// Why it is being taken back; `None` while it goes forward.
+    #[must_use]
+    pub fn backward_reason(&self) -> Option<&str> {
+        self.backward.as_ref().map(|backward| backward.reason.as_str())
+    }
+
+    /// Whether a step's effect was ever begun.
+    #[must_use]
+    pub fn was_touched(&self, step: &StepId) -> bool {
+        self.states.contains_key(step)
+    }
+
     /// What a finished step found out.
     #[must_use]
     pub fn output(&self, step: &StepId) -> Option<&Output> {
@@ -122,10 +134,7 @@ impl Progress {
             Body::OperationEnded { outcome } => self.outcome = Some(outcome.clone()),
             // An undo that has started leaves the step as it was: to be undone.
             Body::UndoStarted { .. } => {}
-            Body::OperationStarted { .. }
-            | Body::Refused { .. }
-            | Body::NotConfirmed { .. }
-            | Body::TornTail { .. } => {}
+            Body::OperationStarted { .. } | Body::Refused { .. } | Body::NotConfirmed { .. } => {}
         }
     }
 

@@ -81,11 +81,4 @@ pub enum Body {
         /// Who asked.
         actor: Actor,
     },
-    /// The last record was cut in the middle by a crash, and was removed.
-    TornTail {
-        /// Its length in bytes.
-        length: u64,
-        /// SHA-256 of its bytes, in hex.
-        sha256: String,
-    },
 }

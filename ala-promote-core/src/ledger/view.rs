@@ -117,7 +117,6 @@ impl LedgerView {
             Body::NotConfirmed { request, actor } => {
                 self.history.push(not_started(at, actor, request, HistoryEnd::NotConfirmed));
             }
-            Body::TornTail { .. } => {}
             _ => {
                 if let Some(operation) = operation {
                     self.apply_step(at, operation, body);

@@ -16,6 +16,8 @@ pub use gates::Gate;
 pub use input::PlanInput;
 pub use observed::{Observed, ObservedEnvironment};
 pub use pairing::{PromotedService, promoted_services};
-pub(crate) use planner::references_in_question;
+pub(crate) use planner::{
+    backup_in_question, health_targets, references_in_question, wanted_ports_of_target,
+};
 pub use planner::{plan, rollback_choices};
 pub use step::{Before, ContainerBefore, PLAN_FORMAT, Plan, Stage, StageKind, Step, StepClass};

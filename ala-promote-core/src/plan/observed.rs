@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Finding;
 use crate::backend::{DatabaseTarget, PortHolder, Room, Witnessed};
 use crate::domain::{
     Container, EnvironmentName, ImageId, ImageIdentity, ImageReference, Render, ServiceHealth, ServiceName,
@@ -28,6 +29,8 @@ pub struct Observed {
     pub source: Option<SourceState>,
     /// What the witness says about this folder's ledger.
     pub witnessed: Option<Witnessed>,
+    /// What could not be seen, and other things to know.
+    pub notes: Vec<Finding>,
     /// Where published ports answer.
     pub address: String,
 }

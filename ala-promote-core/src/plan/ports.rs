@@ -8,7 +8,7 @@ use crate::domain::{DroppedPort, PortMapping, ServiceName};
 /// Host ports that the environment inherits from another one's files while it maps the same container port elsewhere:
 /// Compose appends lists, so both would be asked for.
 #[must_use]
-pub fn dropped_ports(input: &PlanInput<'_>) -> Vec<DroppedPort> {
+pub(super) fn dropped_ports(input: &PlanInput<'_>) -> Vec<DroppedPort> {
     input.target().map_or_else(Vec::new, |target| dropped_ports_of(input, target))
 }
 
@@ -44,7 +44,7 @@ fn is_below(base: &[std::path::PathBuf], files: &[std::path::PathBuf]) -> bool {
 
 /// The host ports that an environment asks for, without those that it does without.
 #[must_use]
-pub fn wanted_ports<'a>(
+pub(super) fn wanted_ports<'a>(
     input: &PlanInput<'_>,
     environment: &'a ObservedEnvironment,
 ) -> Vec<(&'a ServiceName, &'a PortMapping)> {
@@ -61,7 +61,7 @@ pub fn wanted_ports<'a>(
 
 /// Whether two mappings can't be bound at the same time.
 #[must_use]
-pub fn collide(a: &PortMapping, b: &PortMapping) -> bool {
+pub(super) fn collide(a: &PortMapping, b: &PortMapping) -> bool {
     let any = |ip: &Option<String>| ip.as_deref().is_none_or(|ip| matches!(ip, "" | "0.0.0.0" | "::"));
     a.published.is_some()
         && a.published == b.published

@@ -1,11 +1,14 @@
 //! Stages of steps, and the plan they make.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Finding, PlannedRelease};
 use crate::domain::{
     EnvironmentName, HealthTarget, ImageId, OperationId, Release, Request, ServiceName, StackRef, StepId,
+    Verb,
 };
 
 /// The version of the plan's format that this code writes, and the newest that it reads.
@@ -22,8 +25,9 @@ pub struct Plan {
     pub request: Request,
     /// When it was made.
     pub created_at: Timestamp,
-    /// The stack that changes.
-    pub stack: StackRef,
+    /// The stack that changes; `None` for a fetch, which changes the source alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<StackRef>,
     /// The environment that the release comes from, for a promotion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<EnvironmentName>,
@@ -143,6 +147,72 @@ impl Plan {
     #[must_use]
     pub fn step(&self, id: &StepId) -> Option<&Step> {
         self.steps().find(|step| &step.id == id)
+    }
+
+    /// A plan to bring the source up to its upstream: an operation of its own, since it can change all that follows.
+    #[must_use]
+    pub fn fetch(
+        environment: &EnvironmentName,
+        dir: &Path,
+        operation: OperationId,
+        created_at: Timestamp,
+    ) -> Self {
+        let step = Step {
+            id: StepId::numbered(1),
+            title: "fetch the source".to_owned(),
+            class: StepClass::Pivot,
+            action: Action::Fetch { dir: dir.to_owned() },
+        };
+        Self {
+            format: PLAN_FORMAT,
+            operation,
+            request: Request { environment: environment.clone(), verb: Verb::Fetch },
+            created_at,
+            stack: None,
+            from: None,
+            release: None,
+            before: Before::default(),
+            confirm: false,
+            keep_failed: false,
+            notes: Vec::new(),
+            addresses: Vec::new(),
+            stages: vec![Stage { kind: StageKind::Fetch, steps: vec![step] }],
+        }
+    }
+
+    /// Adds a step of an embedder's own, in a stage of its own, before the first stage of the given kind (at the end
+    /// where there is none). A [`StepHandler`](crate::engine::StepHandler) of this `kind` must be registered when the
+    /// plan is run, and when it is recovered.
+    pub fn insert_external(
+        &mut self,
+        before: StageKind,
+        title: impl Into<String>,
+        kind: impl Into<String>,
+        version: u32,
+        payload: serde_json::Value,
+    ) {
+        let action = Action::External { kind: kind.into(), version, payload };
+        let step = Step {
+            id: StepId::numbered(self.steps().count() + 1),
+            title: title.into(),
+            class: StepClass::Compensable,
+            action,
+        };
+        let at = self.stages.iter().position(|stage| stage.kind == before).unwrap_or(self.stages.len());
+        self.stages.insert(at, Stage { kind: StageKind::External, steps: vec![step] });
+    }
+
+    /// Whether both would do the same, embedders' own steps and notes aside: whether what was seen still leads to this.
+    #[must_use]
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        let own = |plan: &Self| {
+            let mut plan = plan.clone();
+            plan.stages.retain(|stage| stage.kind != StageKind::External);
+            plan.notes.clear();
+            plan.before.healthy.clear();
+            plan
+        };
+        own(self) == own(other)
     }
 
     /// The environment that changes.

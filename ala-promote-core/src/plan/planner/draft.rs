@@ -64,12 +64,12 @@ impl<'a> Draft<'a> {
 
     fn next_id(&mut self) -> StepId {
         self.steps += 1;
-        step_id(self.steps)
+        StepId::numbered(self.steps)
     }
 
     /// The id that the next added step will have, for outputs that later steps refer to.
     pub(super) fn upcoming_id(&self) -> StepId {
-        step_id(self.steps + 1)
+        StepId::numbered(self.steps + 1)
     }
 
     /// The services that the swap starts or replaces: all of them where the environment is not protected or nothing
@@ -130,8 +130,7 @@ impl<'a> Draft<'a> {
             return;
         }
         let Some(database) = crate::plan::gates::database_to_back_up(self.input) else { return };
-        let name = format!("backup-{}.sql", self.input.now.strftime("%Y%m%d-%H%M%S"));
-        let file = self.input.settings.backup.dir.join(name);
+        let file = backup_file(self.input);
         let title = format!("back up {} of {}", database.database, database.service);
         let action = Action::Backup { stack: self.stack.clone(), database, file };
         self.stage(StageKind::Backup, StepClass::Compensable, vec![(title, action)]);
@@ -197,7 +196,7 @@ impl<'a> Draft<'a> {
             request: self.input.request.clone(),
             created_at: self.input.now,
             addresses: addresses::find(self.input, self.target, &self.promoted),
-            stack: self.stack,
+            stack: Some(self.stack),
             from: self.from,
             release: self.release,
             before: self.before,
@@ -214,19 +213,9 @@ fn needs_question(verb: &Verb) -> bool {
     matches!(verb, Verb::Promote | Verb::Rollback { .. })
 }
 
-fn step_id(number: usize) -> StepId {
-    match StepId::new(format!("step-{number}")) {
-        Ok(id) => id,
-        Err(_) => unreachable!("a number is a name"),
-    }
-}
-
-/// Brings the source up to its upstream: an operation of its own, since it can change all that follows.
-pub(super) fn fetch<'a>(input: &'a PlanInput<'a>) -> Result<Draft<'a>, Finding> {
-    let mut draft = Draft::new(input)?;
-    let action = Action::Fetch { dir: draft.environment.dir.clone() };
-    draft.stage(StageKind::Fetch, StepClass::Pivot, vec![("fetch the source".to_owned(), action)]);
-    Ok(draft)
+/// Where the backup goes, under the documented name.
+pub(super) fn backup_file(input: &PlanInput<'_>) -> std::path::PathBuf {
+    input.settings.backup.dir.join(format!("backup-{}.sql", input.now.strftime("%Y%m%d-%H%M%S")))
 }
 
 /// What to look at for one service.
