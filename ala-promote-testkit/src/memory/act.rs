@@ -132,7 +132,7 @@ impl MemoryBackend {
         })
     }
 
-    /// Lets another operation hold a project's lock; one that is not alive left it behind.
+    /// Lets another operation hold a project's lock, whoever held it before; one that is not alive left it behind.
     pub fn hold_lock(&self, project: &ProjectName, holder: &LockHolder, alive: bool) {
         let lock = HeldLock { holder: holder.clone(), alive, token: self.fresh_id() };
         self.act_freely("another operation locks", |state| {
@@ -166,7 +166,7 @@ impl MemoryBackend {
     }
 
     /// An act that can't make a state that can't be.
-    fn act_freely(&self, what: &str, act: impl FnOnce(&mut State)) {
+    pub(super) fn act_freely(&self, what: &str, act: impl FnOnce(&mut State)) {
         let done = self.act(what, act);
         debug_assert!(done.is_ok(), "{what}");
     }

@@ -8,8 +8,8 @@ use ala_promote_core::backend::{
 use ala_promote_core::domain::{OperationId, ProjectName};
 use async_trait::async_trait;
 
-use super::MemoryBackend;
 use super::state::HeldLock;
+use super::{MemoryBackend, State};
 
 #[async_trait]
 impl Lock for MemoryBackend {
@@ -21,9 +21,9 @@ impl Lock for MemoryBackend {
     ) -> BackendResult<Acquired> {
         self.step().await;
         let token = self.fresh_id();
-        let what = format!("lock {} for {}", scope.project, holder.operation);
+        let what = format!("lock for {}", holder.operation);
         let busy = self.change(&what, |state, _| {
-            let on_project = state.locks.get(&scope.project);
+            let on_project = scope.project.as_ref().and_then(|project| state.locks.get(project));
             let on_tree = scope.tree.as_ref().and_then(|tree| state.tree_locks.get(tree));
             let free_to_take = |held: &HeldLock| !held.alive && take_over == Some(&held.holder.operation);
             if let Some(held) = on_project.into_iter().chain(on_tree).find(|held| !free_to_take(held)) {
@@ -33,7 +33,9 @@ impl Lock for MemoryBackend {
             if let Some(tree) = &scope.tree {
                 state.tree_locks.insert(tree.clone(), ours.clone());
             }
-            state.locks.insert(scope.project.clone(), ours);
+            if let Some(project) = &scope.project {
+                state.locks.insert(project.clone(), ours);
+            }
             Ok(None)
         })?;
         Ok(match busy {
@@ -51,33 +53,36 @@ impl Lock for MemoryBackend {
 #[derive(Debug)]
 struct MemoryGuard {
     backend: MemoryBackend,
-    project: ProjectName,
+    project: Option<ProjectName>,
     tree: Option<PathBuf>,
     token: u64,
+}
+
+impl MemoryGuard {
+    /// The locks that should be ours, as they are now.
+    fn held<'a>(&'a self, state: &'a State) -> impl Iterator<Item = Option<&'a HeldLock>> + 'a {
+        let on_project = self.project.iter().map(|project| state.locks.get(project));
+        on_project.chain(self.tree.iter().map(|tree| state.tree_locks.get(tree)))
+    }
 }
 
 #[async_trait]
 impl LockGuard for MemoryGuard {
     async fn check(&self) -> BackendResult<()> {
         self.backend.step().await;
-        let state = self.backend.state();
-        let what = format!("check the lock on {}", self.project);
-        match state.locks.get(&self.project) {
-            Some(held) if held.token == self.token => Ok(()),
-            Some(held) => {
-                let detail = format!("{} took it", held.holder.operation);
-                Err(BackendError::new(BackendErrorKind::Conflict, what, detail))
-            }
-            None => Err(BackendError::new(BackendErrorKind::Conflict, what, "somebody removed it")),
+        let lost =
+            |detail: String| Err(BackendError::new(BackendErrorKind::Conflict, "check the lock", detail));
+        match self.held(&self.backend.state()).find(|held| held.is_none_or(|h| h.token != self.token)) {
+            None => Ok(()),
+            Some(None) => lost("somebody removed it".to_owned()),
+            Some(Some(other)) => lost(format!("{} took it", other.holder.operation)),
         }
     }
 
     async fn release(self: Box<Self>) -> BackendResult<()> {
         self.backend.step().await;
-        self.backend.change(&format!("release the lock on {}", self.project), |state, _| {
-            if state.locks.get(&self.project).is_some_and(|held| held.token == self.token) {
-                state.locks.remove(&self.project);
-            }
+        self.backend.change("release the lock", |state, _| {
+            state.locks.retain(|_, held| held.token != self.token);
             Ok(())
         })
         // Dropping `self` gives the tree up.
@@ -86,14 +91,11 @@ impl LockGuard for MemoryGuard {
 
 impl Drop for MemoryGuard {
     fn drop(&mut self) {
-        let dropped = self.backend.change(&format!("drop the lock on {}", self.project), |state, _| {
+        self.backend.act_freely("drop the lock", |state| {
             state.tree_locks.retain(|_, held| held.token != self.token);
-            if let Some(held) = state.locks.get_mut(&self.project).filter(|held| held.token == self.token) {
+            for held in state.locks.values_mut().filter(|held| held.token == self.token) {
                 held.alive = false;
             }
-            Ok(())
         });
-        // A change of locks alone never makes a state that can't be.
-        debug_assert!(dropped.is_ok() && self.tree.as_ref().is_none_or(|t| t.is_absolute()));
     }
 }

@@ -132,7 +132,7 @@ impl MemoryBackend {
         let world = self.lock_world();
         let model = world.model.get(environment)?;
         let ran = world.state.containers.values().find(|c| c.stack.environment == model.name);
-        Some(ran.map_or_else(|| model.stack(model.project.clone()), |c| c.stack.clone()))
+        Some(model.stack(ran.map_or_else(|| model.project.clone(), |c| c.project().clone())))
     }
 
     fn lock_world(&self) -> MutexGuard<'_, World> {

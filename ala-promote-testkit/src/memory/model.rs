@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
 use ala_promote_core::domain::{
-    EnvironmentName, ImageReference, ProjectName, Render, Resource, Secret, ServiceName, ServiceSpec,
-    StackRef,
+    DroppedPort, EnvironmentName, ImageReference, ProjectName, Render, Resource, Secret, ServiceName,
+    ServiceSpec, StackRef,
 };
 
 /// One environment as its files say.
@@ -61,14 +61,16 @@ impl EnvironmentModel {
             dir: self.dir.clone(),
             files: self.files.clone(),
             env_file: Some(self.env_file.clone()),
+            dropped_ports: Vec::new(),
         }
     }
 
     /// Fails when the stack names other files than there are.
     pub(super) fn check_stack(&self, what: &str, stack: &StackRef) -> BackendResult<()> {
-        let expected = self.stack(stack.project.clone());
+        let mut expected = self.stack(stack.project.clone());
+        expected.dropped_ports.clone_from(&stack.dropped_ports);
         if *stack == expected {
-            return Ok(());
+            return self.check_dropped(what, stack);
         }
         let detail = format!(
             "the stack names the folder {}, files {:?} and env file {:?}, but there are {}, {:?} and {:?}",
@@ -79,6 +81,18 @@ impl EnvironmentModel {
             expected.files,
             expected.env_file
         );
+        Err(BackendError::new(BackendErrorKind::Invalid, what, detail))
+    }
+
+    /// Fails when the stack does without a port that it does not have.
+    fn check_dropped(&self, what: &str, stack: &StackRef) -> BackendResult<()> {
+        let has = |dropped: &&DroppedPort| {
+            self.services
+                .get(&dropped.service)
+                .is_some_and(|service| service.spec.ports.contains(&dropped.port))
+        };
+        let Some(dropped) = stack.dropped_ports.iter().find(|dropped| !has(dropped)) else { return Ok(()) };
+        let detail = format!("service {} has no port {:?} to do without", dropped.service, dropped.port);
         Err(BackendError::new(BackendErrorKind::Invalid, what, detail))
     }
 
@@ -111,7 +125,7 @@ impl EnvironmentModel {
         };
         Ok(Render {
             stack: stack.clone(),
-            services: self.services.iter().map(|(n, s)| (n.clone(), s.rendered(n, &stack.project))).collect(),
+            services: self.services.iter().map(|(n, s)| (n.clone(), s.rendered(n, stack))).collect(),
             networks: named(&self.networks),
             volumes: named(&self.volumes),
             notes: Vec::new(),
@@ -130,11 +144,13 @@ impl EnvironmentModel {
 }
 
 impl ServiceModel {
-    /// As it renders in a project: Compose names what it builds where the files don't.
-    fn rendered(&self, name: &ServiceName, project: &ProjectName) -> ServiceSpec {
+    /// As it renders in a stack, without the ports that it does without; Compose names what it builds where the files
+    /// don't.
+    fn rendered(&self, name: &ServiceName, stack: &StackRef) -> ServiceSpec {
         let mut spec = self.spec.clone();
+        spec.ports.retain(|port| !stack.dropped_ports.iter().any(|d| &d.service == name && &d.port == port));
         if spec.image.is_none() && spec.build.is_some() {
-            spec.image = ImageReference::new(&format!("{project}-{name}"), "latest").ok();
+            spec.image = ImageReference::new(&format!("{}-{name}", stack.project), "latest").ok();
         }
         spec
     }

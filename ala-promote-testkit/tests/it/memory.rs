@@ -310,7 +310,8 @@ async fn backups_are_real_files() {
 async fn locks_outlive_who_drops_them() {
     let world = world();
     let project = stack(&world, "production").project;
-    let scope = LockScope { project, tree: Some(world.root()), state_dir: world.root() };
+    let scope =
+        LockScope { project: Some(project.clone()), tree: Some(world.root()), state_dir: world.root() };
     let (one, two) = (holder("op-1", &world), holder("op-2", &world));
     let Acquired::Held(guard) = world.lock().acquire(&scope, &one, None).await.unwrap() else { panic!() };
     guard.check().await.unwrap();
@@ -323,10 +324,10 @@ async fn locks_outlive_who_drops_them() {
     assert!(matches!(busy, Acquired::Busy { .. }), "another one's is not taken over");
     let taken = world.lock().acquire(&scope, &two, Some(&one.operation)).await.unwrap();
     let Acquired::Held(guard) = taken else { panic!() };
-    world.hold_lock(&scope.project, &one, true);
+    world.hold_lock(&project, &one, true);
     assert_eq!(guard.check().await.unwrap_err().kind(), BackendErrorKind::Conflict);
     guard.release().await.unwrap();
-    assert!(world.state().locks[&scope.project].alive, "not ours to release");
+    assert!(world.state().locks[&project].alive, "not ours to release");
     assert!(world.state().tree_locks.is_empty());
 }
 
