@@ -4,4 +4,5 @@
 //! Nothing here deploys anything.
 
 pub mod clock;
+pub mod faults;
 pub mod memory;

@@ -1,4 +1,6 @@
 //! Tests of the testkit through its public face.
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod memory;
