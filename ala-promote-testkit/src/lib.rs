@@ -4,5 +4,9 @@
 //! Nothing here deploys anything.
 
 pub mod clock;
-pub mod faults;
 pub mod memory;
+
+pub mod conformance;
+pub mod faults;
+pub mod mocks;
+pub mod patched;
