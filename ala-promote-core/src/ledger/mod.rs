@@ -46,24 +46,23 @@
 //! is checked by `verify`.
 
 mod body;
-mod journal;
 mod view;
-
-mod chain;
-mod checkpoint;
-mod cursor;
-mod disk;
-mod error;
-mod file;
-mod folder;
-mod hash;
-mod lock;
-mod memory;
+mod journal;
 mod record;
-mod reserve;
+mod hash;
+mod chain;
 mod segment;
 mod store;
+mod memory;
+mod file;
+mod folder;
+mod cursor;
+mod disk;
+mod checkpoint;
 mod torn;
+mod reserve;
+mod lock;
+mod error;
 
 pub use body::Body;
 pub use journal::Journal;

@@ -1,14 +1,14 @@
 //! What an operation will do, and whether it may.
 
 mod action;
-mod finding;
-mod gates;
-mod input;
-mod observed;
-mod pairing;
-mod planner;
-mod ports;
 mod step;
+mod finding;
+mod observed;
+mod input;
+mod pairing;
+mod ports;
+mod gates;
+mod planner;
 
 pub use action::{Action, ImageSource, Output, PlannedImage, PlannedRelease};
 pub use finding::{Finding, Refusal, Severity};
