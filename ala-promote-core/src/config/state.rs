@@ -62,7 +62,8 @@ fn make(path: &Path) -> Result<(), SettingsError> {
             return Err(error.with_hint("move it away, or set `state_dir` in ala-promote.toml"));
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return fail(error),
-        Err(error) if fs::symlink_metadata(path).is_ok() => {
+        // Not merely "is there": another process may have made the folder since.
+        Err(error) if path.is_symlink() => {
             return Err(failed(path, "(the state folder) is a symbolic link that leads nowhere", error));
         }
         Err(_) => {}
