@@ -53,7 +53,9 @@ fn missing_env_file(sample: &Sample) {
 }
 
 fn unset_variable(sample: &Sample) {
-    let without = |text: &str| text.lines().filter(|l| !l.starts_with("CORS_ORIGIN")).map(|l| format!("{l}\n")).collect();
+    let without = |text: &str| {
+        text.lines().filter(|l| !l.starts_with("CORS_ORIGIN")).map(|l| format!("{l}\n")).collect()
+    };
     with_changed(sample, ".env.staging", without, || {
         call(sample, &["deploy-staging"]).expect(2, &["CORS_ORIGIN", ".env.staging"]);
     });
@@ -128,7 +130,8 @@ fn build_fails(sample: &Sample) {
 }
 
 fn tag_moved(sample: &Sample) {
-    let (api, frontend) = (format!("{}-api:staging", sample.name()), format!("{}-frontend:staging", sample.name()));
+    let (api, frontend) =
+        (format!("{}-api:staging", sample.name()), format!("{}-frontend:staging", sample.name()));
     let docker = |arguments: &[&str]| sample.engine().docker(arguments).expect("docker answers");
     let tested = docker(&["inspect", "--format", "{{.Id}}", &api]);
     docker(&["tag", &frontend, &api]);
@@ -150,8 +153,10 @@ fn port_taken(sample: &Sample) {
     let taken = sample.api_port(Production).to_string();
     let path = sample.deployment().join(".env.staging");
     let text = fs::read_to_string(&path).expect("the file is there");
-    let other: String =
-        text.lines().map(|l| if l.starts_with("API_PORT") { format!("API_PORT={taken}\n") } else { format!("{l}\n") }).collect();
+    let other: String = text
+        .lines()
+        .map(|l| if l.starts_with("API_PORT") { format!("API_PORT={taken}\n") } else { format!("{l}\n") })
+        .collect();
     fs::write(&path, other).expect("the file is written");
     call(sample, &["deploy-staging", "--skip-build"]).expect(3, &[&taken]);
     fs::write(&path, text).expect("the file is written");
@@ -177,7 +182,8 @@ fn database_down(sample: &Sample) {
 fn state_deleted(sample: &Sample) {
     let (state, aside) = (sample.deployment().join(".ala-promote"), sample.root().join("aside"));
     fs::rename(&state, &aside).expect("the state goes");
-    answer(sample, &["promote-to-production"], "yes\n").expect(3, &[".ala-promote", "ala-promote recover --new-ledger"]);
+    answer(sample, &["promote-to-production"], "yes\n")
+        .expect(3, &[".ala-promote", "ala-promote recover --new-ledger"]);
     fs::remove_dir_all(&state).ok();
     fs::rename(&aside, &state).expect("the state comes back");
 }

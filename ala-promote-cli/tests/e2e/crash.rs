@@ -42,7 +42,8 @@ fn kill_when_started(sample: &Sample, marker: &str) {
     let ledger = sample.deployment().join(".ala-promote/ledger/000001.jsonl");
     let records = || std::fs::read_to_string(&ledger).unwrap_or_default();
     let before = records().len();
-    let mut child = command(sample, &["promote-to-production", "--confirm", "production"]).spawn().expect("it starts");
+    let mut child =
+        command(sample, &["promote-to-production", "--confirm", "production"]).spawn().expect("it starts");
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let new = records();

@@ -12,7 +12,11 @@ use ala_promote_demo::EngineEnv;
 fn on_every_engine(scenario: impl Fn(&EngineEnv) + Sync) {
     let engines = EngineEnv::all();
     if engines.is_empty() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no Docker engine answers, and CI may skip nothing");
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "no Docker engine answers, and CI may skip nothing"
+        );
         eprintln!("SKIPPED: no Docker engine answers");
         return;
     }

@@ -58,7 +58,8 @@ pub(crate) fn answer(sample: &Sample, line: &[&str], typed: &str) -> Called {
 }
 
 pub(crate) fn called(output: &Output) -> Called {
-    let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    let text =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
     Called { code: output.status.code(), text }
 }
 

@@ -20,7 +20,8 @@ fn the_workflow_on(engine: &EngineEnv) {
     start_production_by_hand(&sample);
     let by_hand = images(&sample, Production);
 
-    call(&sample, &["promote-to-production"]).expect(3, &["no release has been tested on staging", "./deploy-staging first"]);
+    call(&sample, &["promote-to-production"])
+        .expect(3, &["no release has been tested on staging", "./deploy-staging first"]);
 
     sample.release("1.0.0").expect("a release");
     let before = running(&sample, Production);
@@ -56,7 +57,11 @@ fn the_workflow_on(engine: &EngineEnv) {
     answer(&sample, &["rollback"], "yes\n").expect(0, &[]);
     assert_eq!(images(&sample, Production), first);
     answer(&sample, &["rollback"], "yes\n").expect(0, &[]);
-    assert_eq!(images(&sample, Production), by_hand, "a second rollback goes further back, to what was adopted");
+    assert_eq!(
+        images(&sample, Production),
+        by_hand,
+        "a second rollback goes further back, to what was adopted"
+    );
     answer(&sample, &["rollback"], "yes\n").expect(3, &["no earlier release"]);
 
     call(&sample, &["ala-promote", "history", "--verify"]).expect(0, &["rollback", "promote"]);
@@ -64,7 +69,13 @@ fn the_workflow_on(engine: &EngineEnv) {
 }
 
 fn start_production_by_hand(sample: &Sample) {
-    let tool = if sample.engine().command("docker-compose").arg("version").output().is_ok_and(|o| o.status.success()) {
+    let tool = if sample
+        .engine()
+        .command("docker-compose")
+        .arg("version")
+        .output()
+        .is_ok_and(|o| o.status.success())
+    {
         vec!["docker-compose"]
     } else {
         vec!["docker", "compose"]
@@ -89,7 +100,11 @@ fn promoted(sample: &Sample) -> std::collections::BTreeMap<String, String> {
     let (staging, before) = (running(sample, Staging), running(sample, Production));
     answer(sample, &["promote-to-production"], "yes\n").expect(
         0,
-        &["⚠️  PRODUCTION DEPLOYMENT - Image Promotion", "⚠️  This affects REAL PATIENTS and LIVE DATA", "backup-"],
+        &[
+            "⚠️  PRODUCTION DEPLOYMENT - Image Promotion",
+            "⚠️  This affects REAL PATIENTS and LIVE DATA",
+            "backup-",
+        ],
     );
     let after = running(sample, Production);
     for service in ["backend", "worker", "frontend"] {
