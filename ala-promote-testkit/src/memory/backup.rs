@@ -73,6 +73,15 @@ impl Database for MemoryBackend {
         let started_at = self.now();
         let text = text_of(&self.rows_for_dump(&what, stack, &target.service)?);
         let partial = partial_of(file);
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                BackendError::new(
+                    BackendErrorKind::Failed,
+                    what.clone(),
+                    format!("no folder for backups: {error}"),
+                )
+            })?;
+        }
         let written = self.write_dump(&what, &partial, &text, call).await;
         let manifest = written.and_then(|()| {
             let manifest = BackupManifest {
