@@ -1,3 +1,7 @@
 //! Placeholder.
 
+mod compose;
+mod git;
 mod process;
+
+pub use git::Git;
