@@ -104,20 +104,26 @@ impl Compose {
     /// `Invalid`, naming file and line, variable, service or env file as far as Compose tells them.
     pub(crate) async fn render(&self, stack: &StackRef) -> BackendResult<Render> {
         let prepared = self.prepare(stack)?;
-        if let Some(render) = self.cache(|cache| cache.renders.get(&prepared.key).cloned()) {
+        let env_files = self.env_files(stack, &prepared).await?;
+        let key = with_contents(prepared.key, env_files.values().flatten());
+        if let Some(render) = self.cache(|cache| cache.renders.get(&key).cloned()) {
             return Ok(render);
         }
-        let env_files = self.env_files(stack, &prepared).await?;
         let profiles = self.profiles(stack, &prepared).await?;
         let model = self.config(stack, &prepared).await?;
-        let context =
-            render::Context { stack, family: self.tool.family(), profiles: &profiles, env_files: &env_files };
+        let context = render::Context {
+            stack,
+            family: self.tool.family(),
+            profiles: &profiles,
+            env_files: &env_files,
+            scrub: &prepared.scrub,
+        };
         let render = context.render(&model, prepared.notes())?;
         self.cache(|cache| {
             if cache.renders.len() >= MAX_CACHED {
                 cache.renders.clear();
             }
-            cache.renders.insert(prepared.key, render.clone());
+            cache.renders.insert(key, render.clone());
         });
         Ok(render)
     }
@@ -214,7 +220,7 @@ impl Compose {
         };
         add(&format!("{stack:?}"));
         raw.read.iter().for_each(|file| add(&file.text));
-        of_services.iter().chain([&env_file]).for_each(|file| add(&file.text));
+        add(&env_file.text);
         for (key, value) in &environment.variables {
             add(key);
             add(value);
@@ -326,6 +332,16 @@ impl Prepared {
     }
 }
 
+/// The key of what also depends on these files. One that can't be read is for Compose to complain about.
+fn with_contents<'a>(key: Key, paths: impl Iterator<Item = &'a PathBuf>) -> Key {
+    let mut hash = Sha256::new();
+    hash.update(key);
+    for path in paths {
+        hash.update(Sha256::digest(std::fs::read(path).unwrap_or_default()));
+    }
+    hash.finalize().into()
+}
+
 fn invalid(what: &str, detail: impl Into<String>) -> BackendError {
     BackendError::new(BackendErrorKind::Invalid, what, detail)
 }
@@ -343,3 +359,6 @@ fn write_private(folder: &TempDir, name: &str, text: &str) -> BackendResult<Path
         .map_err(|error| failed("write a temporary file", &path, error))?;
     Ok(path)
 }
+
+#[cfg(test)]
+mod tests;

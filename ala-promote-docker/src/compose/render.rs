@@ -10,6 +10,7 @@ use ala_promote_core::domain::{
 use serde_json::Value;
 
 use super::model::{Build, Keys, Model, Mount, Named, Port, Service, undouble};
+use super::scrub::Scrubber;
 use super::tool::Family;
 
 /// What a render is made of besides the model.
@@ -20,6 +21,8 @@ pub(super) struct Context<'a> {
     pub(super) profiles: &'a [String],
     /// The `env_file` paths of each service.
     pub(super) env_files: &'a BTreeMap<String, Vec<PathBuf>>,
+    /// Keeps values out of errors.
+    pub(super) scrub: &'a Scrubber,
 }
 
 impl Context<'_> {
@@ -46,6 +49,7 @@ impl Context<'_> {
     }
 
     fn invalid(&self, detail: String) -> BackendError {
+        let detail = self.scrub.scrub(&detail);
         BackendError::new(BackendErrorKind::Invalid, format!("render {}", self.stack.environment), detail)
     }
 
