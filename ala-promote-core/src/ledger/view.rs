@@ -179,11 +179,14 @@ impl LedgerView {
         }
     }
 
-    /// A release that is known stays as it was made, by the names of the environment that built it.
+    /// A release that is known stays as it was made; where it goes adds the names that it has there.
     fn commit(&mut self, plan: &Plan, release: &Release) {
         let before = plan.before.release.as_ref();
         for found in before.into_iter().chain([release]) {
-            self.releases.entry(found.tag.clone()).or_insert_with(|| found.clone());
+            let known = self.releases.entry(found.tag.clone()).or_insert_with(|| found.clone());
+            for (service, image) in &found.images {
+                known.images.entry(service.clone()).or_insert_with(|| image.clone());
+            }
         }
         let environment = self.environments.entry(plan.environment().clone()).or_default();
         *environment =

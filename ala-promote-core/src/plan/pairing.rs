@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::PlanInput;
-use crate::domain::{ImageReference, Release, ReleaseImage, Render, ServiceName, ServiceSpec, Verb};
+use crate::domain::{
+    ImageReference, Release, ReleaseImage, ReleaseKind, Render, ServiceName, ServiceSpec, Verb,
+};
 
 /// A service that is promoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +23,15 @@ pub struct PromotedService<'a> {
 }
 
 impl PromotedService<'_> {
-    /// Its image in a release, whichever environment's names the release goes by.
+    /// Its image in a release, whichever environment's names the release goes by: one that was tested, first by those of
+    /// the environment that built it.
     #[must_use]
     pub fn image_in<'r>(&self, release: &'r Release) -> Option<&'r ReleaseImage> {
-        let by_name = release.images.get(self.service).or_else(|| release.images.get(self.builder));
+        let names = match release.kind {
+            ReleaseKind::Tested => [self.builder, self.service],
+            _ => [self.service, self.builder],
+        };
+        let by_name = names.into_iter().find_map(|name| release.images.get(name));
         by_name.or_else(|| release.images.values().find(|i| i.repository == self.reference.repository()))
     }
 }
