@@ -94,12 +94,12 @@ async fn look_at(
     Ok(ObservedEnvironment { render, containers, health: Vec::new() })
 }
 
-/// Whether the operation can't be decided without this environment.
+/// Whether the operation can't be decided without this environment. A rollback goes by releases that are known, so that
+/// no other environment can hold it up.
 fn concerns(question: Question<'_>, name: &EnvironmentName) -> bool {
     let target = question.settings.environments.get(&question.request.environment);
     let from = target.and_then(|environment| environment.from.as_ref());
-    name == &question.request.environment
-        || (from == Some(name) && !matches!(question.request.verb, Verb::Deploy { .. }))
+    name == &question.request.environment || (from == Some(name) && question.request.verb == Verb::Promote)
 }
 
 fn not_compared(name: &EnvironmentName, error: &BackendError) -> Finding {
