@@ -122,7 +122,9 @@ fn unreachable(what: String, error: std::io::Error) -> BackendError {
             "add the user to its group with `sudo usermod -aG docker \"$USER\"` and log in again, or run the command \
              with sudo",
         ),
-        std::io::ErrorKind::NotFound => ("there is no such socket; Docker is not running or not installed", START_HINT),
+        std::io::ErrorKind::NotFound => {
+            ("there is no such socket; Docker is not running or not installed", START_HINT)
+        }
         std::io::ErrorKind::ConnectionRefused => ("nothing listens there; Docker is not running", START_HINT),
         _ => ("the connection failed", START_HINT),
     };
@@ -194,8 +196,9 @@ fn from_context(config_dir: &Path, name: &str) -> BackendResult<Endpoint> {
     let file = config_dir.join("contexts/meta").join(&id).join("meta.json");
     let text = std::fs::read_to_string(&file)
         .map_err(|_| context_missing(name, &format!("{} can't be read", file.display())))?;
-    let meta: ContextMeta = serde_json::from_str(&text)
-        .map_err(|_| context_missing(name, &format!("{} is not the JSON that is expected", file.display())))?;
+    let meta: ContextMeta = serde_json::from_str(&text).map_err(|_| {
+        context_missing(name, &format!("{} is not the JSON that is expected", file.display()))
+    })?;
     let endpoint = meta
         .endpoints
         .get("docker")
@@ -229,7 +232,8 @@ mod tests {
     /// A client's config folder with one context.
     fn client_config(current: &str, context: &str, host: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("config.json"), format!("{{\"currentContext\":\"{current}\"}}")).unwrap();
+        std::fs::write(dir.path().join("config.json"), format!("{{\"currentContext\":\"{current}\"}}"))
+            .unwrap();
         let meta = dir.path().join("contexts/meta").join(hex(&Sha256::digest(context.as_bytes())));
         std::fs::create_dir_all(&meta).unwrap();
         let json = format!("{{\"Name\":\"{context}\",\"Endpoints\":{{\"docker\":{{\"Host\":\"{host}\"}}}}}}");
@@ -246,7 +250,10 @@ mod tests {
         assert_eq!(find(&[("DOCKER_CONFIG", config)]), unix("/run/box.sock"));
         assert_eq!(find(&[("DOCKER_CONFIG", config), ("DOCKER_CONTEXT", "default")]), unix(DEFAULT_SOCKET));
         let host = ("DOCKER_HOST", "unix:///run/other.sock");
-        assert_eq!(find(&[("DOCKER_CONFIG", config), ("DOCKER_CONTEXT", "box"), host]), unix("/run/other.sock"));
+        assert_eq!(
+            find(&[("DOCKER_CONFIG", config), ("DOCKER_CONTEXT", "box"), host]),
+            unix("/run/other.sock")
+        );
         assert_eq!(find(&[("DOCKER_HOST", "")]), unix(DEFAULT_SOCKET));
         let home = tempfile::tempdir().unwrap();
         std::fs::rename(dir.path(), home.path().join(".docker")).unwrap();
@@ -255,8 +262,9 @@ mod tests {
 
     #[test]
     fn a_context_that_is_not_there_is_named() {
-        let error = Endpoint::from_environment(&environment(&[("DOCKER_CONTEXT", "gone"), ("HOME", "/nonexistent")]))
-            .unwrap_err();
+        let error =
+            Endpoint::from_environment(&environment(&[("DOCKER_CONTEXT", "gone"), ("HOME", "/nonexistent")]))
+                .unwrap_err();
         assert_eq!(error.kind(), BackendErrorKind::Invalid);
         assert!(error.to_string().contains("`gone`"), "{error}");
     }

@@ -50,9 +50,8 @@ impl Containers {
         let mut ids = Vec::new();
         for summary in listed.into_iter().filter(|summary| !is_one_off(summary)) {
             let Some(service) = label(&summary, labels::SERVICE) else { continue };
-            let service = ServiceName::new(service).map_err(|error| {
-                BackendError::new(BackendErrorKind::Invalid, &what, error.to_string())
-            })?;
+            let service = ServiceName::new(service)
+                .map_err(|error| BackendError::new(BackendErrorKind::Invalid, &what, error.to_string()))?;
             ids.extend(summary.id.map(|id| (id, service)));
         }
         let inspected: Vec<_> = stream::iter(ids)
@@ -164,8 +163,10 @@ fn container_of(inspect: &ContainerInspectResponse, service: ServiceName, image:
     let labels = labels_of(inspect);
     let made_with = inspect.config.as_ref().and_then(|config| config.image.as_deref());
     // An id has the form of a reference, but is none.
-    let reference =
-        labels.get(labels::IMAGE_REFERENCE).copied().or(made_with.filter(|name| !name.starts_with("sha256:")));
+    let reference = labels
+        .get(labels::IMAGE_REFERENCE)
+        .copied()
+        .or(made_with.filter(|name| !name.starts_with("sha256:")));
     Container {
         id: inspect.id.clone().unwrap_or_default(),
         name: inspect.name.as_deref().unwrap_or_default().trim_start_matches('/').to_owned(),
@@ -225,7 +226,11 @@ fn mappings(ports: Option<&PortMap>) -> Vec<PortMapping> {
         for binding in bindings.iter().flatten() {
             found.push(PortMapping {
                 host_ip: binding.host_ip.clone().filter(|ip| is_specific(ip)),
-                published: binding.host_port.as_deref().and_then(|port| port.parse().ok()).filter(|p| *p != 0),
+                published: binding
+                    .host_port
+                    .as_deref()
+                    .and_then(|port| port.parse().ok())
+                    .filter(|p| *p != 0),
                 target,
                 protocol: protocol.to_owned(),
             });

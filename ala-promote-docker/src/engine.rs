@@ -187,10 +187,14 @@ fn negotiate(version: &SystemVersion, what: &str) -> BackendResult<ApiVersion> {
         return Err(unsupported("it does not say which API version it speaks".to_owned()));
     };
     if newest < OLDEST {
-        return Err(unsupported(format!("it speaks API {newest}; {OLDEST} (Docker 20.10) is the oldest supported")));
+        return Err(unsupported(format!(
+            "it speaks API {newest}; {OLDEST} (Docker 20.10) is the oldest supported"
+        )));
     }
     if let Some(oldest) = read(&version.min_api_version).filter(|oldest| *oldest > NEWEST) {
-        return Err(unsupported(format!("it speaks API {oldest} or newer; {NEWEST} is the newest supported")));
+        return Err(unsupported(format!(
+            "it speaks API {oldest} or newer; {NEWEST} is the newest supported"
+        )));
     }
     Ok(newest.min(NEWEST))
 }

@@ -36,12 +36,10 @@ pub(crate) fn engine_error(what: impl Into<String>, error: Error) -> BackendErro
         )
         .with_hint(START_HINT)
         .with_source(error),
-        error => BackendError::new(
-            BackendErrorKind::Failed,
-            what,
-            "the Docker engine's answer could not be used",
-        )
-        .with_source(error),
+        error => {
+            BackendError::new(BackendErrorKind::Failed, what, "the Docker engine's answer could not be used")
+                .with_source(error)
+        }
     }
 }
 

@@ -69,18 +69,19 @@ impl<'a> Exec<'a> {
     }
 
     /// The exit code, once the engine has noticed the end.
-    pub(crate) async fn exit_code(&self) -> BackendResult<i64> {
+    pub(crate) async fn exit_code(self) -> BackendResult<i64> {
+        let Self { engine, id, what, .. } = self;
         let deadline = Instant::now() + END_NOTICED;
         loop {
-            let seen = self.engine.docker().inspect_exec(&self.id).await;
-            let seen = seen.map_err(|e| engine_error(&self.what, e))?;
+            let seen = engine.docker().inspect_exec(&id).await;
+            let seen = seen.map_err(|e| engine_error(&what, e))?;
             if let (Some(false), Some(code)) = (seen.running, seen.exit_code) {
                 return Ok(code);
             }
             if Instant::now() >= deadline {
                 return Err(BackendError::new(
                     BackendErrorKind::TimedOut,
-                    &self.what,
+                    what,
                     format!("its output ended, but the command did not within {} s", END_NOTICED.as_secs()),
                 ));
             }

@@ -38,7 +38,9 @@ impl Images {
     async fn untag_in_use(&self, reference: &ImageReference) -> BackendResult<()> {
         let spare = placeholder::ensure(&self.engine).await?;
         self.tag(&spare, reference).await?;
-        self.delete(reference).await.map_err(|error| engine_error(format!("remove the tag {reference}"), error))
+        self.delete(reference)
+            .await
+            .map_err(|error| engine_error(format!("remove the tag {reference}"), error))
     }
 
     async fn delete(&self, reference: &ImageReference) -> Result<(), bollard::errors::Error> {

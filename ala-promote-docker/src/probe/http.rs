@@ -172,7 +172,8 @@ mod tests {
     #[tokio::test]
     async fn below_400_passes_and_redirects_are_not_followed() {
         let probe = HttpProbe::new().unwrap();
-        let ok = server(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n").await;
+        let ok =
+            server(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n").await;
         let seen = probe.ask("127.0.0.1", ok, "health").await.unwrap();
         assert_eq!(seen, format!("HTTP 302 at http://127.0.0.1:{ok}/health"));
         for (answer, said) in [

@@ -16,6 +16,7 @@ use crate::containers::{Containers, is_specific};
 use crate::engine::Engine;
 
 use http::HttpProbe;
+pub(crate) use tcp::answers;
 
 /// Looks at services of an engine.
 #[derive(Debug, Clone)]

@@ -31,7 +31,8 @@ fn failed(why: impl Into<String>) -> Check {
 impl Probes {
     /// Looks at one service, given the containers of its project.
     pub(super) async fn service(&self, target: &HealthTarget, looks: &[Look]) -> ServiceHealth {
-        let looks: Vec<&Look> = looks.iter().filter(|look| look.container.service == target.service).collect();
+        let looks: Vec<&Look> =
+            looks.iter().filter(|look| look.container.service == target.service).collect();
         let mut port = None;
         let check = match presence(target, &looks) {
             Ok(evidence) if target.job => Ok(evidence),
@@ -70,22 +71,25 @@ impl Probes {
         let ports = self.published(target, looks)?;
         // The check that the image or the files declare is enough, but for what is promoted, which users reach.
         if !has_healthcheck || target.promoted {
-            *port = ports.first().and_then(|mapping| mapping.published);
-            for mapping in &ports {
-                seen.push(self.port(target, mapping, looks).await?);
+            let said = if target.promoted { Vec::new() } else { self.databases(looks).await? };
+            if said.is_empty() {
+                *port = ports.first().and_then(|mapping| mapping.published);
+                for mapping in &ports {
+                    seen.push(self.port(target, mapping).await?);
+                }
             }
-        }
-        if !has_healthcheck && ports.is_empty() {
-            for look in looks {
-                seen.extend(self.ready(look).await.transpose()?);
-            }
+            seen.extend(said);
         }
         Ok(if seen.is_empty() { evidence } else { seen.join(", ") })
     }
 
     /// The published TCP ports, each as the container has it bound now: a port that another process holds passes no
     /// check.
-    fn published(&self, target: &HealthTarget, looks: &[&Look]) -> Result<Vec<PortMapping>, (HealthVerdict, String)> {
+    fn published(
+        &self,
+        target: &HealthTarget,
+        looks: &[&Look],
+    ) -> Result<Vec<PortMapping>, (HealthVerdict, String)> {
         let bound: Vec<PortMapping> = looks.iter().flat_map(|look| bound_ports(&look.inspect)).collect();
         let mut found = Vec::new();
         for wanted in target.ports.iter().filter(|port| port.protocol == "tcp") {
@@ -106,7 +110,7 @@ impl Probes {
         Ok(found)
     }
 
-    async fn port(&self, target: &HealthTarget, mapping: &PortMapping, looks: &[&Look]) -> Check {
+    async fn port(&self, target: &HealthTarget, mapping: &PortMapping) -> Check {
         let (host, Some(port)) = (self.address.of(mapping), mapping.published) else {
             return not_yet("no port");
         };
@@ -114,19 +118,25 @@ impl Probes {
             let path = if target.path.is_empty() { "/" } else { &target.path };
             return self.http.ask(host, port, path).await.or_else(not_yet);
         }
-        for look in looks {
-            if let Some(said) = self.ready(look).await {
-                return said;
-            }
-        }
         tcp::open(host, port).await.map(|()| format!("port open: {port}")).or_else(not_yet)
+    }
+
+    /// What those containers say of themselves that are PostgreSQL.
+    async fn databases(&self, looks: &[&Look]) -> Result<Vec<String>, (HealthVerdict, String)> {
+        let mut said = Vec::new();
+        for look in looks {
+            said.extend(self.ready(look).await.transpose()?);
+        }
+        said.dedup();
+        Ok(said)
     }
 
     /// What PostgreSQL says of itself; `None` where the container is none, or has no `pg_isready`.
     async fn ready(&self, look: &Look) -> Option<Check> {
         let server = server_of(&look.inspect)?;
         // Over TCP: while the official image sets a database up, its server answers on the socket alone.
-        let command = ["pg_isready", "-h", "127.0.0.1", "-t", "3", "-U", &server.user, "-d", &server.database];
+        let command =
+            ["pg_isready", "-h", "127.0.0.1", "-t", "3", "-U", &server.user, "-d", &server.database];
         let command = command.map(str::to_owned).to_vec();
         let id = &look.container.id;
         let ended = exec::run(&self.engine, id, command, Vec::new(), "ask pg_isready", READY_LIMIT).await;
@@ -146,6 +156,9 @@ impl Probes {
 fn presence(target: &HealthTarget, looks: &[&Look]) -> Check {
     if looks.is_empty() && target.replicas > 0 {
         return not_yet("no container");
+    }
+    if looks.is_empty() {
+        return Ok("no container is expected".to_owned());
     }
     let mut running = 0;
     for look in looks {
@@ -190,7 +203,9 @@ fn restarts(inspect: &ContainerInspectResponse) -> bool {
 fn declared_health(look: &Look) -> Option<Check> {
     match look.container.health? {
         ContainerHealth::Healthy => Some(Ok("healthcheck passed".to_owned())),
-        ContainerHealth::Unhealthy => Some(not_yet(format!("healthcheck: unhealthy{}", last_log(&look.inspect)))),
+        ContainerHealth::Unhealthy => {
+            Some(not_yet(format!("healthcheck: unhealthy{}", last_log(&look.inspect))))
+        }
         _ => Some(not_yet(format!("healthcheck: starting{}", last_log(&look.inspect)))),
     }
 }

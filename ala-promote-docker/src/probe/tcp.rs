@@ -11,6 +11,11 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How long the other side may have to hang up.
 const HANG_UP: Duration = Duration::from_millis(150);
 
+/// Whether something listens.
+pub(crate) async fn answers(host: &str, port: u16) -> bool {
+    matches!(timeout(CONNECT, TcpStream::connect((host, port))).await, Ok(Ok(_)))
+}
+
 /// Connects once; the error says what came of it.
 pub(crate) async fn open(host: &str, port: u16) -> Result<(), String> {
     let mut stream = match timeout(CONNECT, TcpStream::connect((host, port))).await {
@@ -26,7 +31,7 @@ pub(crate) async fn open(host: &str, port: u16) -> Result<(), String> {
 }
 
 /// An I/O error without the number of the system's error.
-pub(crate) fn reason(error: &std::io::Error) -> String {
+fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         kind => kind.to_string(),
