@@ -155,6 +155,18 @@ fn with_version(docker: Docker, api: ApiVersion) -> Docker {
     })
 }
 
+/// A name as one part of a path: networks may be called anything.
+pub(crate) fn in_path(name: &str) -> String {
+    let mut part = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => part.push(char::from(byte)),
+            _ => part.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    part
+}
+
 /// The same address with another path and query.
 fn with_path<U>(uri: &U, path: &str) -> Option<U>
 where
@@ -227,6 +239,12 @@ mod tests {
         assert_eq!(negotiated("1.55", "1.44"), Some(ApiVersion(1, 51)));
         assert_eq!(negotiated("1.40", "1.12"), None);
         assert_eq!(negotiated("1.60", "1.52"), None);
+    }
+
+    #[test]
+    fn names_are_one_part_of_a_path() {
+        assert_eq!(in_path("p_default-1.x"), "p_default-1.x");
+        assert_eq!(in_path("a/b ü?"), "a%2Fb%20%C3%BC%3F");
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod port_holders;
 mod probe;
 mod process;
 mod scrub;
+mod snapshot;
 mod stacks;
 mod witness;
 

@@ -18,19 +18,22 @@ use crate::containers::Containers;
 use crate::engine::Engine;
 use crate::port_holders::PortHolders;
 use crate::probe::Address;
+use crate::snapshot::Snapshots;
 
 /// The stacks of an engine.
 #[derive(Debug, Clone)]
 pub(crate) struct DockerStacks {
     containers: Containers,
     port_holders: PortHolders,
+    snapshots: Snapshots,
 }
 
 impl DockerStacks {
     pub(crate) fn new(engine: Arc<Engine>, address: Address) -> Self {
         Self {
             containers: Containers::new(Arc::clone(&engine)),
-            port_holders: PortHolders::new(engine, address),
+            port_holders: PortHolders::new(Arc::clone(&engine), address),
+            snapshots: Snapshots::new(engine),
         }
     }
 }
