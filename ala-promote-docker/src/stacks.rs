@@ -64,21 +64,16 @@ impl Stacks for DockerStacks {
         Err(to_come("up"))
     }
 
-    async fn snapshot(
-        &self,
-        _stack: &StackRef,
-        _services: &[ServiceName],
-        _file: &Path,
-    ) -> BackendResult<()> {
-        Err(to_come("snapshot"))
+    async fn snapshot(&self, stack: &StackRef, services: &[ServiceName], file: &Path) -> BackendResult<()> {
+        self.snapshots.save(stack, services, file).await
     }
 
-    async fn restore(&self, _stack: &StackRef, _file: &Path, _call: &Call) -> BackendResult<()> {
-        Err(to_come("restore"))
+    async fn restore(&self, stack: &StackRef, file: &Path, call: &Call) -> BackendResult<()> {
+        self.snapshots.restore(stack, file, call).await
     }
 
-    async fn discard_snapshot(&self, _file: &Path) -> BackendResult<()> {
-        Err(to_come("discard"))
+    async fn discard_snapshot(&self, file: &Path) -> BackendResult<()> {
+        Snapshots::discard(file)
     }
 }
 
