@@ -19,6 +19,7 @@
 //! secrets of containers: don't record those.
 
 mod backend;
+mod compose;
 mod connect;
 mod containers;
 mod database;
@@ -26,6 +27,7 @@ mod durable;
 mod engine;
 mod error;
 mod exec;
+mod git;
 mod images;
 mod labels;
 mod lock;
@@ -39,3 +41,4 @@ mod stacks;
 mod witness;
 
 pub use backend::{DockerBackend, DockerOptions};
+pub use git::Git;
