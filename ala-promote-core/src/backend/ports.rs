@@ -248,8 +248,9 @@ pub struct LockHolder {
 /// What is to be excluded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockScope {
-    /// One operation at a time on this project, on this host and on the engine.
-    pub project: ProjectName,
+    /// One operation at a time on this project, on this host and on the engine; `None` where no project changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectName>,
     /// One operation at a time on this source tree, on this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<PathBuf>,
