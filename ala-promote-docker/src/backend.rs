@@ -8,9 +8,11 @@ use ala_promote_core::backend::{
 };
 use ala_promote_core::domain::ImageStoreKind;
 
+use crate::compose::Compose;
 use crate::connect::Endpoint;
 use crate::database::Databases;
 use crate::engine::Engine;
+use crate::git::Git;
 use crate::images::Images;
 use crate::lock::Locks;
 use crate::probe::{Address, Probes};
@@ -51,6 +53,7 @@ impl DockerOptions {
 pub struct DockerBackend {
     description: String,
     images: Images,
+    source: Git,
     stacks: DockerStacks,
     databases: Databases,
     probes: Probes,
@@ -68,22 +71,21 @@ impl DockerBackend {
     /// `Unavailable` when the engine or Compose is not there or may not be used, `Unsupported` for engines on other
     /// hosts and for Podman, `Invalid` when the Docker client's configuration can't be used. Each with the mend.
     pub async fn connect(options: DockerOptions) -> BackendResult<Self> {
-        let DockerOptions { mut environment, engine_address } = options;
+        let DockerOptions { environment, engine_address } = options;
         let endpoint = Endpoint::from_environment(&environment)?;
-        // Children speak to the very engine that was found, whatever contexts say to them.
-        environment.insert("DOCKER_HOST".to_owned(), endpoint.docker_host());
-        environment.remove("DOCKER_CONTEXT");
         let said = engine_address
             .or_else(|| environment.get(ENGINE_ADDRESS).cloned())
             .filter(|address| !address.is_empty());
         let address = Address::new(said, &endpoint);
         let engine = Arc::new(Engine::connect(endpoint).await?);
         let slot = LockSlot::default();
+        let compose = Compose::detect(&environment, &engine.endpoint.docker_host(), slot.clone()).await?;
         let shared = || Arc::clone(&engine);
         Ok(Self {
-            description: describe(&engine),
+            description: format!("{}, {}", describe(&engine), compose.describe()),
+            source: Git::with_lock(&environment, slot.clone()),
             images: Images::new(shared()),
-            stacks: DockerStacks::new(shared(), address.clone()),
+            stacks: DockerStacks::new(shared(), compose, address.clone()),
             databases: Databases::new(shared()),
             probes: Probes::new(shared(), address)?,
             locks: Locks::new(shared(), slot),
@@ -118,7 +120,7 @@ impl Backend for DockerBackend {
     }
 
     fn source(&self) -> &dyn Source {
-        &self.stacks
+        &self.source
     }
 
     fn database(&self) -> &dyn Database {

@@ -2,6 +2,12 @@
 
 /// The Compose project.
 pub(crate) const PROJECT: &str = "com.docker.compose.project";
+/// The project's folder.
+pub(crate) const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+/// Its Compose files, with commas between them.
+pub(crate) const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
+/// Its env file, where one was given.
+pub(crate) const ENVIRONMENT_FILE: &str = "com.docker.compose.project.environment_file";
 /// The service.
 pub(crate) const SERVICE: &str = "com.docker.compose.service";
 /// `True` on containers of `docker compose run`.

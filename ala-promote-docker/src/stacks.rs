@@ -1,55 +1,92 @@
 //! Stacks: what Compose does for us, and what is done by hand over the API.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ala_promote_core::backend::{
-    BackendError, BackendErrorKind, BackendResult, Builder, Call, Fetched, PortHolder, Source, Stacks,
+    BackendError, BackendErrorKind, BackendResult, Builder, Call, ImageStore, PortHolder, Stacks,
 };
 use ala_promote_core::config::Settings;
 use ala_promote_core::domain::{
     Container, EnvironmentName, ImageIdentity, ImageReference, PortMapping, ProjectName, Render, ServiceName,
-    SourceState, StackRef,
+    StackRef,
 };
 use async_trait::async_trait;
+use bollard::models::ContainerSummary;
 
-use crate::containers::Containers;
+use crate::compose::{Compose, RunningProject};
+use crate::containers::{Containers, is_one_off, label};
 use crate::engine::Engine;
+use crate::images::Images;
+use crate::labels;
 use crate::port_holders::PortHolders;
 use crate::probe::Address;
 use crate::snapshot::Snapshots;
 
 /// The stacks of an engine.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct DockerStacks {
+    compose: Compose,
     containers: Containers,
+    images: Images,
     port_holders: PortHolders,
     snapshots: Snapshots,
 }
 
 impl DockerStacks {
-    pub(crate) fn new(engine: Arc<Engine>, address: Address) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, compose: Compose, address: Address) -> Self {
         Self {
+            compose,
             containers: Containers::new(Arc::clone(&engine)),
+            images: Images::new(Arc::clone(&engine)),
             port_holders: PortHolders::new(Arc::clone(&engine), address),
             snapshots: Snapshots::new(engine),
         }
     }
+
+    /// All Compose projects that have containers, by how they were started.
+    async fn running_projects(&self) -> BackendResult<Vec<RunningProject>> {
+        let listed = self.containers.list(&[("label", labels::PROJECT.to_owned())]).await?;
+        let mut found: Vec<RunningProject> = Vec::new();
+        for started in listed.iter().filter(|summary| !is_one_off(summary)).filter_map(started) {
+            match found.iter_mut().find(|other| is_started_alike(other, &started)) {
+                Some(other) => other.containers += 1,
+                None => found.push(started),
+            }
+        }
+        Ok(found)
+    }
 }
 
-fn to_come(what: &str) -> BackendError {
-    BackendError::new(BackendErrorKind::Unsupported, what, "not merged yet")
+/// What a container's labels say of how its project was started. Containers that something else made with Compose's
+/// labels have no folder.
+fn started(summary: &ContainerSummary) -> Option<RunningProject> {
+    let files = label(summary, labels::CONFIG_FILES).unwrap_or_default();
+    Some(RunningProject {
+        project: ProjectName::new(label(summary, labels::PROJECT)?).ok()?,
+        working_dir: label(summary, labels::WORKING_DIR)?.into(),
+        config_files: files.split(',').filter(|file| !file.is_empty()).map(PathBuf::from).collect(),
+        environment_file: label(summary, labels::ENVIRONMENT_FILE)
+            .filter(|file| !file.is_empty())
+            .map(Into::into),
+        containers: 1,
+    })
+}
+
+fn is_started_alike(one: &RunningProject, other: &RunningProject) -> bool {
+    RunningProject { containers: 0, ..one.clone() } == RunningProject { containers: 0, ..other.clone() }
 }
 
 #[async_trait]
 impl Stacks for DockerStacks {
-    async fn resolve(&self, _settings: &Settings, _environment: &EnvironmentName) -> BackendResult<StackRef> {
-        Err(to_come("resolve"))
+    async fn resolve(&self, settings: &Settings, environment: &EnvironmentName) -> BackendResult<StackRef> {
+        let running = self.running_projects().await?;
+        self.compose.resolve(settings, environment, &running).await
     }
 
-    async fn render(&self, _stack: &StackRef) -> BackendResult<Render> {
-        Err(to_come("render"))
+    async fn render(&self, stack: &StackRef) -> BackendResult<Render> {
+        self.compose.render(stack).await
     }
 
     async fn containers(&self, project: &ProjectName) -> BackendResult<Vec<Container>> {
@@ -60,8 +97,8 @@ impl Stacks for DockerStacks {
         self.port_holders.of(wanted).await
     }
 
-    async fn up(&self, _stack: &StackRef, _services: &[ServiceName], _call: &Call) -> BackendResult<()> {
-        Err(to_come("up"))
+    async fn up(&self, stack: &StackRef, services: &[ServiceName], call: &Call) -> BackendResult<()> {
+        self.compose.up(stack, services, call).await
     }
 
     async fn snapshot(&self, stack: &StackRef, services: &[ServiceName], file: &Path) -> BackendResult<()> {
@@ -81,21 +118,45 @@ impl Stacks for DockerStacks {
 impl Builder for DockerStacks {
     async fn build(
         &self,
-        _stack: &StackRef,
-        _targets: &BTreeMap<ServiceName, ImageReference>,
-        _call: &Call,
+        stack: &StackRef,
+        targets: &BTreeMap<ServiceName, ImageReference>,
+        call: &Call,
     ) -> BackendResult<BTreeMap<ServiceName, ImageIdentity>> {
-        Err(to_come("build"))
+        self.compose.build(stack, targets, call).await?;
+        let mut built = BTreeMap::new();
+        for (service, reference) in targets {
+            let image = self.images.resolve(reference).await?.ok_or_else(|| {
+                BackendError::new(
+                    BackendErrorKind::Failed,
+                    format!("build the service `{service}`"),
+                    format!("Compose said that it was done, but the engine has no {reference}"),
+                )
+            })?;
+            built.insert(service.clone(), image);
+        }
+        Ok(built)
     }
 }
 
-#[async_trait]
-impl Source for DockerStacks {
-    async fn state(&self, _dir: &Path) -> BackendResult<Option<SourceState>> {
-        Err(to_come("state"))
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
 
-    async fn fetch(&self, _dir: &Path, _call: &Call) -> BackendResult<Fetched> {
-        Err(to_come("fetch"))
+    #[test]
+    fn labels_tell_how_a_project_was_started() {
+        let labels = [
+            (labels::PROJECT, "ala"),
+            (labels::WORKING_DIR, "/srv/ala"),
+            (labels::CONFIG_FILES, "/srv/ala/a.yml,b.yml"),
+        ];
+        let labels: HashMap<String, String> = labels.map(|(key, value)| (key.into(), value.into())).into();
+        let summary = ContainerSummary { labels: Some(labels), ..ContainerSummary::default() };
+        let found = started(&summary).unwrap();
+        assert_eq!(found.project.as_str(), "ala");
+        assert_eq!(found.config_files, [PathBuf::from("/srv/ala/a.yml"), PathBuf::from("b.yml")]);
+        assert_eq!(found.environment_file, None);
+        assert!(is_started_alike(&found, &RunningProject { containers: 7, ..found.clone() }));
+        assert!(started(&ContainerSummary::default()).is_none());
     }
 }

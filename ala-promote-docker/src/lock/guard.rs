@@ -14,31 +14,38 @@ use crate::process::LockSlot;
 #[derive(Debug)]
 pub(crate) struct Guard {
     engine: EngineLocks,
-    project: ProjectName,
-    id: String,
+    /// `None` where no project was asked for.
+    on_engine: Option<EngineLock>,
     /// The project's first.
     files: Vec<HostLock>,
     slot: LockSlot,
 }
 
+/// A lock of ours on the engine.
+#[derive(Debug)]
+pub(crate) struct EngineLock {
+    pub(super) project: ProjectName,
+    /// The id of its container.
+    pub(super) id: String,
+}
+
 impl Guard {
     pub(super) fn new(
         engine: EngineLocks,
-        project: ProjectName,
-        id: String,
+        on_engine: Option<EngineLock>,
         files: Vec<HostLock>,
         slot: LockSlot,
     ) -> Self {
-        Self { engine, project, id, files, slot }
+        Self { engine, on_engine, files, slot }
     }
 
-    /// Lets others see who holds the locks, and children hold them too.
+    /// Lets others see who holds the locks, and children hold the first of them too.
     pub(super) fn announce(&self, holder: &LockHolder) -> io::Result<()> {
         for file in &self.files {
             file.write_note(holder)?;
         }
-        if let Some(project) = self.files.first() {
-            self.slot.set(project.handle()?);
+        if let Some(file) = self.files.first() {
+            self.slot.set(file.handle()?);
         }
         Ok(())
     }
@@ -50,16 +57,21 @@ impl LockGuard for Guard {
         if let Some(lost) = self.files.iter().find(|file| !file.is_in_place()) {
             return Err(BackendError::new(
                 BackendErrorKind::Conflict,
-                format!("look at the lock of {}", self.project),
-                format!("{} was removed or replaced", lost.path().display()),
+                format!("look at the lock {}", lost.path().display()),
+                "the file was removed or replaced",
             )
             .with_hint("don't remove lock files; run `ala-promote recover`"));
         }
-        self.engine.check(&self.project, &self.id).await
+        match &self.on_engine {
+            Some(lock) => self.engine.check(&lock.project, &lock.id).await,
+            None => Ok(()),
+        }
     }
 
     async fn release(self: Box<Self>) -> BackendResult<()> {
-        self.engine.remove(&self.id).await?;
+        if let Some(lock) = &self.on_engine {
+            self.engine.remove(&lock.id).await?;
+        }
         for file in &self.files {
             // A note without a lock misleads nobody: it is read only when the lock is held.
             if let Err(error) = file.clear_note() {

@@ -10,15 +10,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ala_promote_core::backend::{
-    Acquired, BackendError, BackendErrorKind, BackendResult, Lock, LockHolder, LockScope,
+    Acquired, BackendError, BackendErrorKind, BackendResult, Lock, LockGuard, LockHolder, LockScope,
 };
-use ala_promote_core::domain::OperationId;
+use ala_promote_core::domain::{OperationId, ProjectName};
 use async_trait::async_trait;
 
 use crate::engine::Engine;
 use crate::process::LockSlot;
 
-use guard::Guard;
+use guard::{EngineLock, Guard};
 use host::HostLock;
 use on_engine::{EngineLocks, Taken};
 use process_mark::ProcessMark;
@@ -36,9 +36,9 @@ impl Locks {
         Self { engine: EngineLocks::new(engine), slot }
     }
 
-    /// Who holds a lock on a file: what the engine says is newer than a note that a dead holder may have left.
-    async fn busy(&self, scope: &LockScope, held: &Path) -> Acquired {
-        let on_engine = self.engine.read(&scope.project).await.ok().flatten().map(|found| found.holder);
+    /// Who holds a project's lock on a file: what the engine says is newer than a note that a dead holder may have left.
+    async fn busy(&self, project: &ProjectName, held: &Path) -> Acquired {
+        let on_engine = self.engine.read(project).await.ok().flatten().map(|found| found.holder);
         Acquired::Busy { holder: on_engine.or_else(|| host::read_note(held)), alive: true }
     }
 }
@@ -51,25 +51,36 @@ impl Lock for Locks {
         holder: &LockHolder,
         take_over: Option<&OperationId>,
     ) -> BackendResult<Acquired> {
-        let file = scope.state_dir.join("locks").join(format!("{}.lock", scope.project));
-        let Some(project) = HostLock::take(&file).map_err(|error| file_error(&file, error))? else {
-            return Ok(self.busy(scope, &file).await);
-        };
-        let mut locks = vec![project];
+        let mut files = Vec::new();
+        if let Some(project) = &scope.project {
+            let file = scope.state_dir.join("locks").join(format!("{project}.lock"));
+            match HostLock::take(&file).map_err(|error| file_error(&file, error))? {
+                Some(lock) => files.push(lock),
+                None => return Ok(self.busy(project, &file).await),
+            }
+        }
         if let Some(tree) = &scope.tree {
             let file = host::tree_lock_file(tree, &scope.state_dir);
             match HostLock::take(&file).map_err(|error| file_error(&file, error))? {
-                Some(lock) => locks.push(lock),
+                Some(lock) => files.push(lock),
                 None => return Ok(Acquired::Busy { holder: host::read_note(&file), alive: true }),
             }
         }
-        let mark = ProcessMark::ours(&file);
-        let id = match self.engine.take(&scope.project, holder, &mark, take_over).await? {
-            Taken::Ours(id) => id,
-            Taken::Busy { holder, alive } => return Ok(Acquired::Busy { holder, alive }),
-        };
-        let guard = Guard::new(self.engine.clone(), scope.project.clone(), id, locks, self.slot.clone());
-        guard.announce(holder).map_err(|error| file_error(&file, error))?;
+        let mut on_engine = None;
+        if let (Some(project), Some(file)) = (&scope.project, files.first()) {
+            let mark = ProcessMark::ours(file.path());
+            match self.engine.take(project, holder, &mark, take_over).await? {
+                Taken::Ours(id) => on_engine = Some(EngineLock { project: project.clone(), id }),
+                Taken::Busy { holder, alive } => return Ok(Acquired::Busy { holder, alive }),
+            }
+        }
+        let guard = Guard::new(self.engine.clone(), on_engine, files, self.slot.clone());
+        if let Err(error) = guard.announce(holder) {
+            let path = scope.state_dir.clone();
+            // Nobody was told that it is held, so it is not left behind.
+            Box::new(guard).release().await?;
+            return Err(file_error(&path, error));
+        }
         Ok(Acquired::Held(Box::new(guard)))
     }
 }

@@ -26,7 +26,6 @@ use super::recreate::{ImageToUse, create_body, endpoint, joins_networks};
 use super::saved::Saved;
 use crate::engine::in_path;
 use crate::error::{engine_error, is_conflict, is_not_found};
-use crate::labels;
 
 /// Grace of a container that names none, in seconds.
 const DEFAULT_GRACE_S: u64 = 10;
@@ -175,10 +174,19 @@ impl Restore<'_> {
         let body = create_body(saved, image, self.snapshots.engine.api);
         let beside = format!("ala-promote-{}", saved.short_id());
         let what = format!("make the container {} again", saved.name);
-        let made = match self.post_create(saved.name, &body).await {
-            Err(error) if is_conflict(&error) => self.post_create(&beside, &body).await,
-            made => made,
-        };
+        let mut made = self.post_create(saved.name, &body).await;
+        if made.as_ref().is_err_and(is_conflict) {
+            made = self.post_create(&beside, &body).await;
+        }
+        if made.as_ref().is_err_and(is_conflict) {
+            // A try that was killed had asked for it, and the engine did it after we had looked.
+            for name in [&beside, saved.name] {
+                made = match self.snapshots.inspect(name).await? {
+                    Some(raw) if Saved::new(&raw)?.is_made_from(saved) => Ok(raw),
+                    _ => continue,
+                };
+            }
+        }
         let made = made.map_err(|error| engine_error(&what, error))?;
         let id = made.get("Id").and_then(Value::as_str).map(str::to_owned);
         id.ok_or_else(|| BackendError::new(BackendErrorKind::Failed, what, "the engine's answer has no id"))
@@ -335,7 +343,7 @@ fn places<'a>(snapshot: &'a Snapshot, present: &[Saved<'_>]) -> BackendResult<Ve
         .map(|raw| {
             let saved = Saved::new(raw)?;
             let itself = usable().find(|container| container.id == saved.id);
-            let stand_in = || usable().find(|c| c.labels().get(labels::RESTORED_FROM) == Some(&saved.id));
+            let stand_in = || usable().find(|container| container.is_made_from(saved));
             let id = itself.or_else(stand_in).map(|container| container.id.to_owned());
             Ok(Place { saved, id, image: None })
         })

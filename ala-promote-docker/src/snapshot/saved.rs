@@ -101,6 +101,11 @@ impl<'a> Saved<'a> {
         mounts.into_iter().flatten().filter_map(Mount::new)
     }
 
+    /// Whether it was made again from another that had been saved.
+    pub(super) fn is_made_from(&self, saved: Saved<'_>) -> bool {
+        self.labels().get(labels::RESTORED_FROM) == Some(&saved.id)
+    }
+
     /// Its service.
     pub(super) fn service(&self) -> &'a str {
         self.labels().get(labels::SERVICE).copied().unwrap_or_default()

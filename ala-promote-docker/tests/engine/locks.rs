@@ -16,7 +16,7 @@ fn holder(operation: &str) -> LockHolder {
 }
 
 fn scope(stage: &Stage, state_dir: &Path) -> LockScope {
-    LockScope { project: stage.project(), tree: None, state_dir: state_dir.to_owned() }
+    LockScope { project: Some(stage.project()), tree: None, state_dir: state_dir.to_owned() }
 }
 
 async fn acquire(
@@ -92,7 +92,7 @@ async fn a_held_lock_tells_its_holder_and_is_free_after_release() {
         guard.release().await.unwrap();
         held(acquire(&backend, &elsewhere, "op-3", None).await).release().await.unwrap();
         assert_eq!(
-            std::fs::metadata(stage.dir.path().join("locks").join(format!("{}.lock", scope.project)))
+            std::fs::metadata(stage.dir.path().join("locks").join(format!("{}.lock", stage.project())))
                 .unwrap()
                 .len(),
             0
@@ -113,7 +113,7 @@ async fn what_a_dead_holder_left_is_taken_over_by_name_only() {
         let guard = held(acquire(&backend, &scope, "op-2", Some("op-1")).await);
         guard.check().await.unwrap();
         assert_eq!(busy(acquire(&backend, &scope, "op-3", Some("op-1")).await), (Some("op-2".into()), true));
-        let name = format!("name=ala-promote-lock-{}", scope.project);
+        let name = format!("name=ala-promote-lock-{}", stage.project());
         assert_eq!(
             engine.docker(&["ps", "-aq", "--filter", &name]).lines().count(),
             1,
@@ -130,7 +130,7 @@ async fn a_lock_that_was_removed_or_replaced_is_no_lock() {
         let stage = Stage::new(&engine);
         let backend = engine.backend().await;
         let scope = scope(&stage, stage.dir.path());
-        let name = format!("ala-promote-lock-{}", scope.project);
+        let name = format!("ala-promote-lock-{}", stage.project());
         let guard = held(acquire(&backend, &scope, "op-1", None).await);
         engine.docker(&["rm", &name]);
         assert_eq!(guard.check().await.unwrap_err().kind(), BackendErrorKind::Conflict);
@@ -155,7 +155,7 @@ async fn one_operation_at_a_time_on_a_source_tree() {
         std::fs::create_dir_all(stage.dir.path().join("tree/.git")).unwrap();
         let tree = stage.dir.path().join("tree");
         let with_tree = |state: &str, project: &str| LockScope {
-            project: format!("{}{project}", stage.prefix).parse().unwrap(),
+            project: Some(format!("{}{project}", stage.prefix).parse().unwrap()),
             tree: Some(tree.clone()),
             state_dir: stage.dir.path().join(state),
         };

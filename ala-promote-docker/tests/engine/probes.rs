@@ -57,7 +57,7 @@ async fn http_on_published_ports_of_what_is_promoted() {
     ports: ['{port}:80']
   cache:
     image: {reference}
-    command: nc -lk -p 6379 -e sleep 5
+    command: nc -ll -p 6379 -e cat
     ports: ['{other}:6379']
 "
         ));

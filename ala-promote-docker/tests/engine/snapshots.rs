@@ -36,7 +36,7 @@ impl Saved {
         let new = stage.image(&stage.reference("staging"), "new", &changes);
         let old = stage.image(&production, "old", &changes);
         // Two networks with an alias and an address of its own, three kinds of volumes, and more that Compose passes on.
-        let octet = u8::try_from(std::process::id() % 200).unwrap();
+        let subnet = stage.subnet();
         stage.compose_file(&format!(
             "version: '2.4'
 services:
@@ -50,7 +50,7 @@ services:
     volumes: ['named:/named', '/unnamed']
     networks:
       front: {{aliases: [backend]}}
-      back: {{ipv4_address: 10.199.{octet}.9}}
+      back: {{ipv4_address: {subnet}.9}}
   web:
     image: {production}
     entrypoint: httpd -f -p 80 -h /www
@@ -61,7 +61,7 @@ services:
 volumes: {{named: {{}}}}
 networks:
   front: {{}}
-  back: {{ipam: {{config: [{{subnet: 10.199.{octet}.0/24}}]}}}}
+  back: {{ipam: {{config: [{{subnet: {subnet}.0/24}}]}}}}
 "
         ));
         stage.compose(&["up", "-d"]);

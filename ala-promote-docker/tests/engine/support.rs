@@ -2,7 +2,7 @@
 //!
 //! The engine of the environment (`DOCKER_HOST` and so on) is one. `ALA_PROMOTE_TEST_ENGINES` names further ones, one a
 //! line or separated by `;`, each as `docker_host|docker_config|path|address`: where it listens, the client's config
-//! folder (for its Compose plugin), the `PATH` to find its `docker` in, and the address where its published ports
+//! folder (for its Compose plugin), the folder of its `docker`, searched before the `PATH`, and the address where its published ports
 //! answer. Empty fields are those of the environment. Where no engine answers, tests say so and pass, but with `CI=true`.
 
 use std::collections::BTreeMap;
@@ -56,7 +56,9 @@ impl TestEngine {
         let (host, config, path, address) = (field(), field(), field(), field());
         let mut environment: BTreeMap<String, String> = std::env::vars().collect();
         environment.remove("ALA_PROMOTE_TEST_ENGINES");
-        for (key, value) in [("DOCKER_HOST", host), ("DOCKER_CONFIG", config), ("PATH", path)] {
+        let usual = environment.get("PATH").cloned().unwrap_or_default();
+        let path = path.map(|folder| format!("{folder}:{usual}"));
+        for (key, value) in [("DOCKER_HOST", host), ("DOCKER_CONFIG", config), ("PATH", path.as_deref())] {
             if let Some(value) = value {
                 environment.insert(key.to_owned(), value.to_owned());
             }
@@ -160,6 +162,12 @@ impl Stage {
     pub(crate) fn unique8(&self) -> String {
         let (process, number) = self.prefix.trim_start_matches("alat").split_once('x').unwrap();
         format!("{:05x}{:03x}", process.parse::<u32>().unwrap(), number.parse::<u32>().unwrap())
+    }
+
+    /// The first three numbers of a network of this stage's own.
+    pub(crate) fn subnet(&self) -> String {
+        let (process, number) = self.prefix.trim_start_matches("alat").split_once('x').unwrap();
+        format!("10.{}.{}", 100 + process.parse::<u32>().unwrap() % 100, number.parse::<u32>().unwrap() % 250)
     }
 
     /// A reference of this stage's own.
