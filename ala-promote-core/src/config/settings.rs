@@ -25,7 +25,8 @@ pub struct Settings {
     pub backup: BackupSettings,
     /// What is kept.
     pub retention: Retention,
-    /// Where published ports answer, if the config or the environment says so.
+    /// Where published ports answer, if the config or the environment says so: a host as it stands before `:port`, so a
+    /// version 6 address is in brackets.
     pub engine_address: Option<String>,
 }
 
