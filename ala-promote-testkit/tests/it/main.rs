@@ -1,0 +1,4 @@
+//! Tests of the testkit through its public face.
+
+#[cfg(test)]
+mod memory;
