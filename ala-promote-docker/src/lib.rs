@@ -1,1 +1,7 @@
 //! Placeholder.
+
+mod compose;
+mod git;
+mod process;
+
+pub use git::Git;

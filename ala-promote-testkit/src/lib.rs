@@ -5,3 +5,8 @@
 
 pub mod clock;
 pub mod memory;
+
+pub mod conformance;
+pub mod faults;
+pub mod mocks;
+pub mod patched;

@@ -10,9 +10,9 @@ use super::paths::{absolute, same};
 /// Finds the folder to work on: the one that was named; else the working directory if it holds Compose files; else the
 /// folder that the program was called by (`~/x/deployment/deploy-staging` from cron).
 ///
-/// `called` is the program's name as it was called. It counts only where it has a `/`: a program that was found by
-/// `PATH` says nothing of a folder. Links in it are not followed, so that a link in the folder to a program elsewhere
-/// works.
+/// `called` is the program's name as it was called. One without a `/` was found by `PATH` and says nothing: seen from
+/// the working directory, its folder is that directory. Links in it are not followed, so that a link in the folder to a
+/// program elsewhere works.
 ///
 /// # Errors
 /// [`NoFolder`](SettingsError::NoFolder) tells where it was looked. [`AmbiguousFolder`](SettingsError::AmbiguousFolder)
@@ -42,7 +42,6 @@ pub fn find_dir(
     }
     let beside = called
         .map(Path::new)
-        .filter(|called| called.as_os_str().as_encoded_bytes().contains(&b'/'))
         .and_then(|called| Some(absolute(working_dir, called).parent()?.to_owned()))
         .filter(|beside| !same(beside, working_dir));
     let mut looked = Vec::new();

@@ -13,6 +13,8 @@ use crate::domain::FingerprintKey;
 const IGNORE_FILE: &str = ".gitignore";
 /// The first line tells our folder from others that hide themselves from Git.
 const IGNORE_ALL: &[u8] = b"# The state of ala-promote: not for Git.\n*\n";
+/// Folders within it that others count on: for `Action::Snapshot` and for the locks' files.
+const SUBFOLDERS: [&str; 2] = ["snapshots", "locks"];
 const KEY_FILE: &str = "fingerprint.key";
 const KEY_BYTES: usize = 32;
 
@@ -45,6 +47,9 @@ pub fn prepare_state_dir(settings: &Settings) -> Result<StateDir, SettingsError>
     close(path, 0o700).map_err(|error| failed(path, "can't be closed to others (mode 0700)", error))?;
     check_writable(path)?;
     ignore_in_git(path)?;
+    for name in SUBFOLDERS {
+        make(&path.join(name))?;
+    }
     let key_file = path.join(KEY_FILE);
     let fresh = !key_file.exists();
     if fresh {
@@ -62,7 +67,8 @@ fn make(path: &Path) -> Result<(), SettingsError> {
             return Err(error.with_hint("move it away, or set `state_dir` in ala-promote.toml"));
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return fail(error),
-        Err(error) if fs::symlink_metadata(path).is_ok() => {
+        // Not merely "is there": another process may have made the folder since.
+        Err(error) if path.is_symlink() => {
             return Err(failed(path, "(the state folder) is a symbolic link that leads nowhere", error));
         }
         Err(_) => {}

@@ -21,7 +21,7 @@ pub(super) struct Question<'a> {
     pub(super) settings: &'a Settings,
     pub(super) backend: &'a dyn Backend,
     pub(super) view: &'a LedgerView,
-    pub(super) ledger: Option<&'a Witnessed>,
+    pub(super) ledger: &'a Witnessed,
     pub(super) request: &'a Request,
     pub(super) operation: &'a OperationId,
     pub(super) now: Timestamp,

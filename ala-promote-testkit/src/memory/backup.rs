@@ -1,7 +1,7 @@
 //! Databases: their rows are values, their backups are real files.
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{
@@ -118,6 +118,9 @@ impl MemoryBackend {
     /// Streams the dump to a file of another name, line by line, within the disk's free space.
     async fn write_dump(&self, what: &str, partial: &Path, text: &str, call: &Call) -> BackendResult<()> {
         let failed = |e: std::io::Error| BackendError::new(BackendErrorKind::Failed, what, e.to_string());
+        if let Some(folder) = partial.parent() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        }
         // What a killed one left.
         match std::fs::remove_file(partial) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),

@@ -115,6 +115,16 @@ fn names_of_their_own_bring_no_production_along() {
 }
 
 #[test]
+fn names_of_their_own_in_folders_of_their_own() {
+    let folder = Folder::usual().config(
+        "[environments.test]\ndir = \"../test\"\n[environments.live]\ndir = \"../live\"\nfrom = \"test\"",
+    );
+    folder.write("../test/compose.yaml", "");
+    folder.write("../live/compose.yaml", "");
+    assert_eq!(names(&folder.settings()), ["live", "test"]);
+}
+
+#[test]
 fn the_folders_own_files_under_another_name_stand_in_for_production() {
     let folder =
         Folder::usual().config("[environments.live]\nfiles = [\"docker-compose.yml\"]\nfrom = \"staging\"");
