@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use crate::settings::{Command, Invocation, Options};
-pub(crate) use common::{Common, Confirm};
+pub(crate) use common::Common;
 
 /// Which program was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

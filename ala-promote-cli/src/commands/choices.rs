@@ -35,8 +35,7 @@ pub(crate) async fn choices(app: &App, ui: &Ui, options: &Options, environment: 
     let view = engine.journal().view();
     let current = view.current(environment);
     if ui.is_json() {
-        let choice = |(release, problem): &'_ _| choice(release, problem);
-        let choices = choices.iter().map(choice).collect();
+        let choices = choices.iter().map(|(release, problem)| choice(release, problem)).collect();
         ui.document(&Document { version: 1, environment, current, choices });
         return Ok(exit::DONE);
     }

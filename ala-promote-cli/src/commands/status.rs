@@ -63,8 +63,8 @@ async fn look(
 
 fn tell(ui: &Ui, seen: &[(EnvironmentName, Result<EnvironmentStatus, CliError>)]) {
     if ui.is_json() {
-        let entry = |(environment, status): &'_ _| entry(environment, status);
-        ui.document(&Document { version: 1, environments: seen.iter().map(entry).collect() });
+        let environments = seen.iter().map(|(environment, status)| entry(environment, status)).collect();
+        ui.document(&Document { version: 1, environments });
         return;
     }
     let texts = seen.iter().map(|(environment, status)| match status {
