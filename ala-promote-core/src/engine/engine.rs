@@ -379,9 +379,7 @@ impl Inner {
         let mut progress = view.unfinished.get(operation).ok_or_else(gone)?.progress.clone();
         self.is_the_remembered_ledger().await?;
         let body = Body::RecoveryStarted { actor: self.actor.clone() };
-        self.journal
-            .append(self.clock.now(), Some(operation), &body)
-            .map_err(EngineError::ledger(true))?;
+        self.journal.append(self.clock.now(), Some(operation), &body).map_err(EngineError::ledger(true))?;
         progress.apply(&body);
         Ok(progress)
     }
@@ -477,8 +475,7 @@ impl Inner {
         {
             tracing::warn!(%error, "the engine's note of the ledger is out of date");
         }
-        if !matches!(result, Err(EngineError::LockLost { .. } | EngineError::Ledger { started: true, .. }))
-        {
+        if !matches!(result, Err(EngineError::LockLost { .. } | EngineError::Ledger { started: true, .. })) {
             self.give_back(guard).await;
         }
         result

@@ -244,8 +244,7 @@ impl Progress {
 
     /// The failed release stays as it is; what only the way back or the build needed does not.
     fn next_kept<'a>(&'a self, reason: &'a str) -> Next<'a> {
-        let aid =
-            |step: &&Step| matches!(step.action, Action::Build { .. } | Action::Snapshot { .. });
+        let aid = |step: &&Step| matches!(step.action, Action::Build { .. } | Action::Snapshot { .. });
         let to_undo = self.plan.steps().rev().filter(aid).find(|step| self.is_to_undo(step));
         to_undo.map_or(Next::EndKept { reason }, Next::Undo)
     }
