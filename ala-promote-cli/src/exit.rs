@@ -96,7 +96,15 @@ mod tests {
     #[test]
     fn the_contract() {
         let codes = [
-            DONE, UNUSABLE, USAGE, REFUSED, NOT_CONFIRMED, PUT_BACK, NEEDS_ATTENTION, NEEDS_RECOVERY, LOCKED,
+            DONE,
+            UNUSABLE,
+            USAGE,
+            REFUSED,
+            NOT_CONFIRMED,
+            PUT_BACK,
+            NEEDS_ATTENTION,
+            NEEDS_RECOVERY,
+            LOCKED,
         ];
         assert_eq!(codes.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 11]);
     }
