@@ -58,7 +58,9 @@ impl App {
         let invocation = match args::parse(program, argv) {
             Ok(Parsed::Run(invocation)) => invocation,
             Ok(Parsed::Say(text)) => return self.say(&text),
-            Err(error) => return self.report(&Ui::new(Arc::clone(&self.output), false, false, false), &error),
+            Err(error) => {
+                return self.report(&Ui::new(Arc::clone(&self.output), false, false, false), &error);
+            }
         };
         let options = &invocation.options;
         let ui = Ui::new(Arc::clone(&self.output), options.json, options.quiet, options.verbose);

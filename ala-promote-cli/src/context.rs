@@ -83,7 +83,8 @@ fn random_id() -> Result<String, CliError> {
     let read: io::Result<()> = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
     read.map_err(|error| {
         let what = "make an id for the ledger";
-        BackendError::new(BackendErrorKind::Unavailable, what, "/dev/urandom can't be read").with_source(error)
+        BackendError::new(BackendErrorKind::Unavailable, what, "/dev/urandom can't be read")
+            .with_source(error)
     })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

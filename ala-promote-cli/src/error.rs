@@ -65,7 +65,9 @@ impl From<LedgerError> for CliError {
 fn ledger_hint(error: &LedgerError) -> Option<String> {
     use ala_promote_core::ledger::LedgerErrorKind as Kind;
     let hint = match error.kind() {
-        Kind::Damaged => "see what is damaged: ala-promote history --verify; then put the state folder back from a copy",
+        Kind::Damaged => {
+            "see what is damaged: ala-promote history --verify; then put the state folder back from a copy"
+        }
         Kind::NewerFormat => "use the newest ala-promote that ever worked in this folder",
         Kind::Space => "free space on that disk, then try again",
         Kind::Permission => "run it as the owner of the state folder, on a disk that can be written",

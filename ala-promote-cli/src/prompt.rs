@@ -69,8 +69,21 @@ mod tests {
             assert_eq!(judge(yes.as_bytes()), Answer::Yes, "{yes:?}");
         }
         let others = [
-            "", "\n", "y\n", "YES\n", "Yes\n", " yes\n", "yes \n", "yes\t\n", "yes!\n", "yes", "yes\r", "yes\r\r\n",
-            "no\n", "yesyes\n", "yes\0\n",
+            "",
+            "\n",
+            "y\n",
+            "YES\n",
+            "Yes\n",
+            " yes\n",
+            "yes \n",
+            "yes\t\n",
+            "yes!\n",
+            "yes",
+            "yes\r",
+            "yes\r\r\n",
+            "no\n",
+            "yesyes\n",
+            "yes\0\n",
         ];
         for no in others {
             assert!(matches!(judge(no.as_bytes()), Answer::No(_)), "{no:?}");

@@ -3,8 +3,8 @@
 use ala_promote_core::domain::{EnvironmentName, ReleaseTag};
 use clap::Parser;
 
-use super::common::{Common, Confirm, Source};
 use super::Resolved;
+use super::common::{Common, Confirm, Source};
 use crate::error::CliError;
 use crate::settings::{Command, Deploy as DeployCommand, Move, Pull, Rollback as RollbackCommand};
 

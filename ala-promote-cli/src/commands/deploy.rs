@@ -3,8 +3,8 @@
 use ala_promote_core::engine::Engine;
 use ala_promote_core::plan::Plan;
 
-use super::operation::{self, Agreed};
 use super::Done;
+use super::operation::{self, Agreed};
 use crate::app::App;
 use crate::context::{self, Access};
 use crate::error::CliError;
@@ -53,16 +53,13 @@ fn unasked(plan: Plan) -> Result<Agreed, CliError> {
     })
 }
 
-async fn dry_run(
-    app: &App,
-    ui: &Ui,
-    settings: ala_promote_core::config::Settings,
-    deploy: &Deploy,
-) -> Done {
+async fn dry_run(app: &App, ui: &Ui, settings: ala_promote_core::config::Settings, deploy: &Deploy) -> Done {
     let engine = context::engine(app, settings, Access::Look).await?;
     let plan = operation::plan(app, ui, &engine, &deploy.request(), Access::Look).await?;
     if deploy.pull == Pull::First {
-        ui.say("Before this the code is pulled, and the plan made anew; --no-pull leaves the code as it is.\n");
+        ui.say(
+            "Before this the code is pulled, and the plan made anew; --no-pull leaves the code as it is.\n",
+        );
     }
     Ok(operation::show(ui, &plan))
 }

@@ -26,12 +26,7 @@ enum Entry<'a> {
 }
 
 /// Looks at one environment, or at all of them.
-pub(crate) async fn status(
-    app: &App,
-    ui: &Ui,
-    options: &Options,
-    only: Option<&EnvironmentName>,
-) -> Done {
+pub(crate) async fn status(app: &App, ui: &Ui, options: &Options, only: Option<&EnvironmentName>) -> Done {
     let settings = context::settings(app, options)?;
     let names = match only {
         Some(name) => vec![settings.environment(name)?.name.clone()],

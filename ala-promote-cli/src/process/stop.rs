@@ -19,9 +19,7 @@ pub(super) fn listen() -> Signals {
         // A signal that can't be listened for ends the process as ever, and `recover` does the rest.
         let Ok(mut stream) = signal(kind) else { continue };
         let sender = sender.clone();
-        tokio::spawn(async move {
-            while stream.recv().await.is_some() && sender.send(meaning).is_ok() {}
-        });
+        tokio::spawn(async move { while stream.recv().await.is_some() && sender.send(meaning).is_ok() {} });
     }
     signals
 }

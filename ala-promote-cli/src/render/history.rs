@@ -22,7 +22,8 @@ pub(crate) fn text(entries: &[HistoryEntry], limit: usize) -> String {
         ]);
     }
     let left_out = entries.len().saturating_sub(limit);
-    let more = if left_out > 0 { format!("({left_out} older; see them with --limit)\n") } else { String::new() };
+    let more =
+        if left_out > 0 { format!("({left_out} older; see them with --limit)\n") } else { String::new() };
     table.text() + &more
 }
 

@@ -66,7 +66,10 @@ fn rolled_back(plan: &Plan, reason: &str, told: Told, again: &str) -> String {
     } else {
         format!("   → mend what failed, then: {again}")
     };
-    format!("\n{environment} is as it was before: {before}{how}\n   Why: {}\n{next}", text::hanging(reason, "   "))
+    format!(
+        "\n{environment} is as it was before: {before}{how}\n   Why: {}\n{next}",
+        text::hanging(reason, "   ")
+    )
 }
 
 fn kept(plan: &Plan, again: &str) -> String {

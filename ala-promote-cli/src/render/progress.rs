@@ -57,7 +57,10 @@ impl<'a> Progress<'a> {
             Event::Undone { step, .. } => self.undone(step),
             Event::UndoFailed { title, error, .. } => {
                 self.tell_undone();
-                self.ui.warn(&format!("❌ Could not be taken back: {title}\n   {}", text::hanging(error, "   ")));
+                self.ui.warn(&format!(
+                    "❌ Could not be taken back: {title}\n   {}",
+                    text::hanging(error, "   ")
+                ));
             }
             Event::Ended { outcome: Some(outcome), .. } => {
                 self.tell_undone();
@@ -145,7 +148,9 @@ impl<'a> Progress<'a> {
         }
         // An open port is not a service that answers, and is not shown as one.
         let how = match port {
-            Some(port) if !evidence.starts_with("port open") && !self.ui.is_verbose() => format!("port {port}"),
+            Some(port) if !evidence.starts_with("port open") && !self.ui.is_verbose() => {
+                format!("port {port}")
+            }
             _ => evidence.to_owned(),
         };
         if self.unwinding {

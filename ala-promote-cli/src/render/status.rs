@@ -8,10 +8,7 @@ use super::text;
 
 /// One environment.
 pub(crate) fn text(status: &EnvironmentStatus) -> String {
-    let release = status.release.as_ref().map_or_else(
-        || "no release on record".to_owned(),
-        text::release,
-    );
+    let release = status.release.as_ref().map_or_else(|| "no release on record".to_owned(), text::release);
     let mut lines = format!("{} (project {}): {release}\n", status.environment, status.project);
     if let Some(operation) = &status.unfinished {
         lines.push_str(&format!("❌ Operation {operation} is not done → ala-promote recover\n"));
