@@ -235,6 +235,18 @@ async fn overlays_are_merged_as_compose_does() {
     }
 }
 
+#[tokio::test]
+async fn the_working_directory_is_the_folder() {
+    for compose in composes().await {
+        let folder = Folder::new(&[
+            ("compose.yml", "services:\n  a:\n    image: x\n    volumes: [\"${PWD}/data:/data\"]\n"),
+            (".env", ""),
+        ]);
+        let render = compose.render(&folder.stack("p", &["compose.yml"], ".env")).await.unwrap();
+        assert_eq!(service(&render, "a").binds, [folder.path("data")]);
+    }
+}
+
 #[test]
 fn raw_files_of_the_sample_are_understood() {
     let folder = sample();
