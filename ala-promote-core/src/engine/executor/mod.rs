@@ -60,7 +60,7 @@ impl Executor<'_> {
                 Next::EndForward { warnings } => Outcome::Committed { warnings: warnings.to_vec() },
                 Next::EndKept { reason } => Outcome::Kept { reason: reason.to_owned() },
                 Next::EndBackward { reason, stuck, kept } => {
-                    let outcome = self.look_back(progress, reason, &stuck).await;
+                    let outcome = self.look_back(progress, reason, &stuck, &kept).await;
                     let kept: Vec<Step> = kept.into_iter().cloned().collect();
                     let is_back = matches!(outcome, Outcome::RolledBack { .. });
                     if is_back && !self.undo_all(progress, &kept).await? {
