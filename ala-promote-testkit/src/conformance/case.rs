@@ -81,6 +81,7 @@ pub fn all() -> Vec<Case> {
         database {
             the_database_is_detected,
             there_is_room_to_ask_for,
+            a_dump_makes_its_folder,
             a_dump_is_what_its_manifest_says,
             a_dump_is_given_again_to_its_own_operation_only,
             a_file_that_is_there_is_never_overwritten,

@@ -37,9 +37,9 @@ pub async fn the_database_is_detected(f: &Fixture) -> CaseResult {
     same(&f.backend.database().detect(&render, &others).await?, &Vec::new(), "databases among the others")
 }
 
-/// Free space and the database's size can be asked for, before there is any file.
+/// Free space and the database's size can be asked for, before there is any file or folder.
 pub async fn there_is_room_to_ask_for(f: &Fixture) -> CaseResult {
-    let room = f.backend.database().room(&target(f).await?, &f.scratch.join("backup.sql")).await?;
+    let room = f.backend.database().room(&target(f).await?, &f.scratch.join("backups/backup.sql")).await?;
     hold(room.free_bytes > 0 && room.database_bytes > 0, "there is no space, or no database")
 }
 
@@ -56,6 +56,13 @@ pub async fn a_dump_is_what_its_manifest_says(f: &Fixture) -> CaseResult {
     let beside = std::fs::read(f.scratch.join("backup.sql.manifest.json"))?;
     let beside: BackupManifest = serde_json::from_slice(&beside).map_err(std::io::Error::from)?;
     same(&beside, &manifest, "the manifest beside it")
+}
+
+/// The folder of a backup need not be there before.
+pub async fn a_dump_makes_its_folder(f: &Fixture) -> CaseResult {
+    let file = f.scratch.join("backups/backup.sql");
+    dump(f, "conformance-1", &file, &Call::silent()).await??;
+    hold(file.exists(), "there is no backup")
 }
 
 /// A complete backup that this very operation made is returned; another operation's is a conflict.

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, CancelToken};
-use futures_util::future::{Either, select};
 
 use super::{Fate, FaultPlan};
 
@@ -69,10 +68,16 @@ impl Faults {
     /// nothing more, as after `kill -9`; it must own all that would die with the process, such as a lock's guard.
     pub async fn drive<T>(&self, run: impl Future<Output = T>) -> Option<T> {
         let crashed = self.lock().crashed.clone();
-        match select(pin!(crashed.cancelled()), Box::pin(run)).await {
-            Either::Left(_) => None,
-            Either::Right((value, _)) => Some(value),
-        }
+        let (mut crash, mut run) = (pin!(crashed.cancelled()), Box::pin(run));
+        std::future::poll_fn(|cx| {
+            let polled = run.as_mut().poll(cx);
+            // A run that ends in the very poll in which it was killed did not live to tell.
+            match (crash.as_mut().poll(cx), polled) {
+                (Poll::Ready(()), _) => Poll::Ready(None),
+                (Poll::Pending, polled) => polled.map(Some),
+            }
+        })
+        .await
     }
 
     /// Lets one call of a port meet its fate.

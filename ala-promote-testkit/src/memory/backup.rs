@@ -1,7 +1,7 @@
 //! Databases: their rows are values, their backups are real files.
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{
@@ -73,15 +73,6 @@ impl Database for MemoryBackend {
         let started_at = self.now();
         let text = text_of(&self.rows_for_dump(&what, stack, &target.service)?);
         let partial = partial_of(file);
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                BackendError::new(
-                    BackendErrorKind::Failed,
-                    what.clone(),
-                    format!("no folder for backups: {error}"),
-                )
-            })?;
-        }
         let written = self.write_dump(&what, &partial, &text, call).await;
         let manifest = written.and_then(|()| {
             let manifest = BackupManifest {
@@ -127,6 +118,9 @@ impl MemoryBackend {
     /// Streams the dump to a file of another name, line by line, within the disk's free space.
     async fn write_dump(&self, what: &str, partial: &Path, text: &str, call: &Call) -> BackendResult<()> {
         let failed = |e: std::io::Error| BackendError::new(BackendErrorKind::Failed, what, e.to_string());
+        if let Some(folder) = partial.parent() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        }
         // What a killed one left.
         match std::fs::remove_file(partial) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),

@@ -8,3 +8,5 @@ mod faults;
 mod memory;
 #[cfg(test)]
 mod mocks;
+#[cfg(test)]
+mod engine;
