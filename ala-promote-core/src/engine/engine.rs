@@ -12,10 +12,12 @@ use super::observe::{Question, observe};
 use super::{EngineError, Progress, Run, StepHandler};
 use crate::backend::{Acquired, Backend, CancelToken, Clock, LockGuard, LockHolder, LockScope, Witnessed};
 use crate::config::Settings;
-use crate::domain::{Actor, EnvironmentName, OperationId, Outcome, Release, Request, Verb};
+use crate::domain::{
+    Actor, EnvironmentName, ImageId, OperationId, Outcome, Release, Request, ServiceName, Verb,
+};
 use crate::event::Event;
-use crate::ledger::{Body, Journal, LedgerView};
-use crate::plan::{self, Finding, Gate, Observed, PLAN_FORMAT, Plan, Refusal};
+use crate::ledger::{Body, Journal, LedgerView, Unfinished};
+use crate::plan::{self, Action, Finding, Gate, Observed, PLAN_FORMAT, Plan, Refusal, Step};
 
 /// Space set aside for the records of an undo, in bytes: more than a plan of a hundred steps takes.
 const UNDO_RESERVE_BYTES: u64 = 256 * 1024;
@@ -88,9 +90,26 @@ impl Engine {
         let now = self.inner.clock.now();
         let operation = OperationId::generate(&request.verb, now, self.inner.salt(now));
         let ledger = self.inner.own_head();
-        let observed =
-            observe(self.inner.question(&view, ledger.as_ref(), &request, &operation, now)).await?;
+        let observed = observe(self.inner.question(&view, &ledger, &request, &operation, now)).await?;
         Ok((observed, view, request))
+    }
+
+    /// The image of each promoted service in a release, by the names of the environment that was looked at.
+    pub(super) fn expected(
+        &self,
+        observed: &Observed,
+        view: &LedgerView,
+        request: &Request,
+        release: &Release,
+    ) -> BTreeMap<ServiceName, ImageId> {
+        let now = self.inner.clock.now();
+        let operation = OperationId::generate(&request.verb, now, 0);
+        let ledger = self.inner.own_head();
+        let input = self.inner.question(view, &ledger, request, &operation, now).input(observed);
+        let image = |p: plan::PromotedService<'_>| {
+            Some((p.service.clone(), p.image_in(release)?.identity.id.clone()))
+        };
+        plan::promoted_services(&input).into_iter().filter_map(image).collect()
     }
 
     /// The settings that it works by.
@@ -114,11 +133,14 @@ impl Engine {
     /// Looks, and decides what the operation will do. Changes nothing, and writes nothing.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] with all that gates found; [`EngineError::NeedsRecovery`]; or a failure to look.
+    /// [`EngineError::Refused`] with all that gates found; [`EngineError::Locked`] while another operation is at work on
+    /// the environment; [`EngineError::NeedsRecovery`] after one that was not done; or a failure to look.
     pub async fn plan(&self, request: &Request) -> Result<Plan, EngineError> {
         self.inner.known(&request.environment)?;
         let view = self.inner.refreshed_view(false)?;
-        self.inner.nothing_unfinished(&view, &request.environment)?;
+        if let Some(unfinished) = view.unfinished_on(&request.environment) {
+            return Err(self.inner.at_work_or_dead(unfinished).await);
+        }
         let now = self.inner.clock.now();
         let operation = OperationId::generate(&request.verb, now, self.inner.salt(now));
         self.inner.decide(&view, request, &operation, now).await
@@ -135,7 +157,8 @@ impl Engine {
         let (observed, view, request) = self.look(environment).await?;
         let now = self.inner.clock.now();
         let operation = OperationId::generate(&request.verb, now, self.inner.salt(now));
-        let question = self.inner.question(&view, None, &request, &operation, now);
+        let ledger = self.inner.own_head();
+        let question = self.inner.question(&view, &ledger, &request, &operation, now);
         Ok(plan::rollback_choices(&question.input(&observed)))
     }
 
@@ -230,29 +253,40 @@ impl Inner {
         view: &LedgerView,
         environment: &EnvironmentName,
     ) -> Result<(), EngineError> {
-        let Some(unfinished) = view.unfinished_on(environment) else { return Ok(()) };
-        let state = match unfinished.progress.outcome() {
-            Some(_) => "it ended in a state that needs attention".to_owned(),
-            None => format!("started by {}, and either still at work or its process died", unfinished.actor),
-        };
-        let operation = unfinished.progress.plan().operation.clone();
-        Err(EngineError::NeedsRecovery { operation, state })
+        view.unfinished_on(environment).map_or(Ok(()), |unfinished| Err(not_done(unfinished)))
     }
 
-    /// Our own head, as the witness would have it; `None` while the ledger is empty.
-    fn own_head(&self) -> Option<Witnessed> {
+    /// An operation that is not done may be at work this very moment: its lock tells.
+    async fn at_work_or_dead(&self, unfinished: &Unfinished) -> EngineError {
+        match self.acquire(unfinished.progress.plan(), None).await {
+            Ok(guard) => {
+                self.give_back(guard).await;
+                not_done(unfinished)
+            }
+            Err(locked @ EngineError::Locked { .. }) => locked,
+            Err(_) => not_done(unfinished),
+        }
+    }
+
+    /// Our own head, as the witness would have it.
+    fn own_head(&self) -> Witnessed {
         let head = self.journal.head();
-        (head.seq > 0).then(|| Witnessed {
-            ledger: head.ledger.to_string(),
-            seq: head.seq,
-            hash: head.hash.to_string(),
-        })
+        Witnessed { ledger: head.ledger.to_string(), seq: head.seq, hash: head.hash.to_string() }
+    }
+
+    /// A ledger other than the one that the engine remembers is neither followed nor taken for that one.
+    async fn is_the_remembered_ledger(&self) -> Result<(), EngineError> {
+        let witnessed = self.backend.witness().read(&self.settings.dir).await?;
+        match plan::ledger_loss(&self.settings, &self.own_head(), witnessed.as_ref()) {
+            Some(finding) => Err(Refusal::from(finding).into()),
+            None => Ok(()),
+        }
     }
 
     fn question<'a>(
         &'a self,
         view: &'a LedgerView,
-        ledger: Option<&'a Witnessed>,
+        ledger: &'a Witnessed,
         request: &'a Request,
         operation: &'a OperationId,
         now: jiff::Timestamp,
@@ -268,7 +302,7 @@ impl Inner {
         now: jiff::Timestamp,
     ) -> Result<Plan, EngineError> {
         let ledger = self.own_head();
-        let question = self.question(view, ledger.as_ref(), request, operation, now);
+        let question = self.question(view, &ledger, request, operation, now);
         let observed = observe(question).await?;
         let gates: Vec<&dyn Gate> = self.gates.iter().map(AsRef::as_ref).collect();
         Ok(plan::plan(&question.input(&observed), &gates)?)
@@ -280,13 +314,13 @@ impl Inner {
 
     async fn run(
         &self,
-        plan: Plan,
+        mut plan: Plan,
         events: UnboundedSender<Event>,
         cancel: CancelToken,
     ) -> Result<Outcome, EngineError> {
         self.usable(&plan)?;
         let guard = self.acquire(&plan, None).await?;
-        let started = self.start(&plan).await;
+        let started = self.start(&mut plan).await;
         let result = match started {
             Ok(()) => {
                 let _ = events.send(Event::Started { plan: Box::new(plan.clone()), recovering: false });
@@ -299,8 +333,10 @@ impl Inner {
 
     fn usable(&self, plan: &Plan) -> Result<(), EngineError> {
         let unusable = |reason: String| Err(EngineError::UnusablePlan { reason });
-        if plan.format > PLAN_FORMAT {
-            return unusable(format!("its format {} is newer than {PLAN_FORMAT}", plan.format));
+        known_format(plan)?;
+        let handled = |kind: &&String| !self.handlers.contains_key(*kind);
+        if let Some(kind) = plan.steps().filter_map(external_kind).find(handled) {
+            return unusable(format!("no handler is registered for its steps of kind {kind}"));
         }
         self.known(&plan.request.environment)?;
         let view = self.refreshed_view(false)?;
@@ -311,7 +347,7 @@ impl Inner {
     }
 
     /// Under the lock: looks again, and records the start.
-    async fn start(&self, plan: &Plan) -> Result<(), EngineError> {
+    async fn start(&self, plan: &mut Plan) -> Result<(), EngineError> {
         let view = self.refreshed_view(false)?;
         self.nothing_unfinished(&view, plan.environment())?;
         if plan.stack.is_some() {
@@ -321,13 +357,18 @@ impl Inner {
                     .mend("run the command again, and read the new plan");
                 return Err(Refusal::from(finding).into());
             }
+            // What works now is what an unwinding must come back to; that may be more or less than when it was planned.
+            plan.before.healthy = again.before.healthy;
+        } else {
+            self.is_the_remembered_ledger().await?;
         }
         self.journal.reserve(&plan.operation, UNDO_RESERVE_BYTES).map_err(EngineError::ledger(false))?;
         let body = Body::OperationStarted { plan: Box::new(plan.clone()), actor: self.actor.clone() };
-        self.journal
-            .append(self.clock.now(), Some(&plan.operation), &body)
-            .map(drop)
-            .map_err(EngineError::ledger(false))
+        let appended = self.journal.append(self.clock.now(), Some(&plan.operation), &body);
+        if appended.is_err() {
+            self.release_reserve(&plan.operation);
+        }
+        appended.map(drop).map_err(EngineError::ledger(false))
     }
 
     async fn recover(
@@ -336,23 +377,31 @@ impl Inner {
         events: UnboundedSender<Event>,
         cancel: CancelToken,
     ) -> Result<Outcome, EngineError> {
-        let find = |view: &LedgerView| view.unfinished.get(operation).map(|u| u.progress.clone());
         let gone = || EngineError::UnusablePlan { reason: format!("operation {operation} is done already") };
-        let plan = find(&self.refreshed_view(false)?).ok_or_else(gone)?.plan().clone();
+        let view = self.refreshed_view(false)?;
+        let plan = view.unfinished.get(operation).ok_or_else(gone)?.progress.plan().clone();
+        known_format(&plan)?;
         let guard = self.acquire(&plan, Some(operation)).await?;
-        // Under the lock: somebody else may have recovered it in between.
-        let mut progress = find(&self.refreshed_view(false)?).ok_or_else(gone)?;
-        let body = Body::RecoveryStarted { actor: self.actor.clone() };
-        let appended = self.journal.append(self.clock.now(), Some(operation), &body);
-        let result = match appended {
-            Ok(_) => {
-                progress.apply(&body);
+        let result = match self.reopen(operation).await {
+            Ok(progress) => {
                 let _ = events.send(Event::Started { plan: Box::new(plan), recovering: true });
                 self.drive(progress, &*guard, events, cancel).await
             }
-            Err(source) => Err(EngineError::Ledger { started: true, source }),
+            Err(error) => Err(error),
         };
         self.close(guard, result).await
+    }
+
+    /// Under the lock: looks whether somebody else recovered it in between, and records that we do.
+    async fn reopen(&self, operation: &OperationId) -> Result<Progress, EngineError> {
+        let gone = || EngineError::UnusablePlan { reason: format!("operation {operation} is done already") };
+        let view = self.refreshed_view(false)?;
+        let mut progress = view.unfinished.get(operation).ok_or_else(gone)?.progress.clone();
+        self.is_the_remembered_ledger().await?;
+        let body = Body::RecoveryStarted { actor: self.actor.clone() };
+        self.journal.append(self.clock.now(), Some(operation), &body).map_err(EngineError::ledger(true))?;
+        progress.apply(&body);
+        Ok(progress)
     }
 
     async fn acquire(
@@ -366,14 +415,33 @@ impl Inner {
             since: self.clock.now(),
             what: plan.request.to_string(),
         };
-        match self.backend.lock().acquire(&self.scope(plan), &holder, take_over).await? {
-            Acquired::Held(guard) => Ok(guard),
-            Acquired::Busy { holder: Some(holder), alive: false } => Err(EngineError::NeedsRecovery {
-                operation: holder.operation.clone(),
-                state: format!("the process of {} ended before it was done", holder.actor),
-            }),
-            Acquired::Busy { holder, .. } => Err(EngineError::Locked { holder }),
+        let (scope, mut take_over) = (self.scope(plan), take_over.cloned());
+        // Twice: a lock that a finished operation left behind is taken over.
+        for _ in 0..2 {
+            match self.backend.lock().acquire(&scope, &holder, take_over.as_ref()).await? {
+                Acquired::Held(guard) => return Ok(guard),
+                Acquired::Busy { holder: Some(dead), alive: false } if self.left_nothing(&dead)? => {
+                    take_over = Some(dead.operation);
+                }
+                Acquired::Busy { holder: Some(dead), alive: false } => {
+                    return Err(EngineError::NeedsRecovery {
+                        operation: dead.operation,
+                        state: format!("the process of {} ended before it was done", dead.actor),
+                    });
+                }
+                Acquired::Busy { holder, .. } => return Err(EngineError::Locked { holder }),
+            }
         }
+        Err(EngineError::Locked { holder: None })
+    }
+
+    /// Whether a dead holder of a lock left nothing to recover: it died after its last record, or before its first (so
+    /// that nothing was done); the latter can be told of this host's ledger only.
+    fn left_nothing(&self, dead: &LockHolder) -> Result<bool, EngineError> {
+        let view = self.refreshed_view(false)?;
+        let is_known = view.history.iter().any(|entry| entry.operation.as_ref() == Some(&dead.operation));
+        let is_ours = is_known || dead.actor.host == self.actor.host;
+        Ok(is_ours && !view.unfinished.contains_key(&dead.operation))
     }
 
     /// A deployment works on the source tree too.
@@ -403,9 +471,16 @@ impl Inner {
         };
         let outcome = executor.drive(&mut progress).await?;
         if !matches!(outcome, Outcome::NeedsAttention { .. }) {
-            self.journal.release_reserve(&progress.plan().operation).map_err(EngineError::ledger(true))?;
+            self.release_reserve(&progress.plan().operation);
         }
         Ok(outcome)
+    }
+
+    /// Space that is not given back is a pity, and no failure of an operation that has ended.
+    fn release_reserve(&self, operation: &OperationId) {
+        if let Err(error) = self.journal.release_reserve(operation) {
+            tracing::warn!(%error, "the space for the records of an undo could not be given back");
+        }
     }
 
     /// Leaves the engine's note of the ledger and gives the lock back. Neither can change what happened: a failure is
@@ -420,18 +495,42 @@ impl Inner {
         {
             tracing::warn!(%error, "the engine's note of the ledger is out of date");
         }
-        if !matches!(result, Err(EngineError::LockLost { .. } | EngineError::Ledger { started: true, .. }))
-            && let Err(error) = guard.release().await
-        {
-            tracing::warn!(%error, "the lock could not be given back");
+        if !matches!(result, Err(EngineError::LockLost { .. } | EngineError::Ledger { started: true, .. })) {
+            self.give_back(guard).await;
         }
         result
     }
 
-    async fn witness(&self) -> Result<(), EngineError> {
-        match self.own_head() {
-            Some(head) => Ok(self.backend.witness().write(&self.settings.dir, &head).await?),
-            None => Ok(()),
+    async fn give_back(&self, guard: Box<dyn LockGuard>) {
+        if let Err(error) = guard.release().await {
+            tracing::warn!(%error, "the lock could not be given back");
         }
+    }
+
+    async fn witness(&self) -> Result<(), EngineError> {
+        Ok(self.backend.witness().write(&self.settings.dir, &self.own_head()).await?)
+    }
+}
+
+fn not_done(unfinished: &Unfinished) -> EngineError {
+    let state = match unfinished.progress.outcome() {
+        Some(_) => "it ended in a state that needs attention".to_owned(),
+        None => format!("started by {}, whose process ended before it was done", unfinished.actor),
+    };
+    EngineError::NeedsRecovery { operation: unfinished.progress.plan().operation.clone(), state }
+}
+
+fn known_format(plan: &Plan) -> Result<(), EngineError> {
+    if plan.format > PLAN_FORMAT {
+        let reason = format!("its format {} is newer than {PLAN_FORMAT}", plan.format);
+        return Err(EngineError::UnusablePlan { reason });
+    }
+    Ok(())
+}
+
+fn external_kind(step: &Step) -> Option<&String> {
+    match &step.action {
+        Action::External { kind, .. } => Some(kind),
+        _ => None,
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Question<'a> {
     pub(super) settings: &'a Settings,
     pub(super) backend: &'a dyn Backend,
     pub(super) view: &'a LedgerView,
-    pub(super) ledger: Option<&'a Witnessed>,
+    pub(super) ledger: &'a Witnessed,
     pub(super) request: &'a Request,
     pub(super) operation: &'a OperationId,
     pub(super) now: Timestamp,
@@ -53,7 +53,10 @@ pub(super) async fn observe(question: Question<'_>) -> Result<Observed, EngineEr
     let wanted = plan::wanted_ports_of_target(&question.input(&observed));
     observed.port_holders = question.backend.stacks().port_holders(&wanted).await?;
     if let Some((target, file)) = plan::backup_in_question(&question.input(&observed)) {
-        observed.room = Some(question.backend.database().room(&target, &file).await?);
+        let environment = observed.environments.get(&question.request.environment);
+        if let Some(stack) = environment.map(|environment| &environment.render.stack) {
+            observed.room = Some(question.backend.database().room(stack, &target, &file).await?);
+        }
     }
     let health = look_at_health(question, &observed).await?;
     if let Some(environment) = observed.environments.get_mut(&question.request.environment) {
@@ -94,12 +97,12 @@ async fn look_at(
     Ok(ObservedEnvironment { render, containers, health: Vec::new() })
 }
 
-/// Whether the operation can't be decided without this environment.
+/// Whether the operation can't be decided without this environment. A rollback goes by releases that are known, so that
+/// no other environment can hold it up.
 fn concerns(question: Question<'_>, name: &EnvironmentName) -> bool {
     let target = question.settings.environments.get(&question.request.environment);
     let from = target.and_then(|environment| environment.from.as_ref());
-    name == &question.request.environment
-        || (from == Some(name) && !matches!(question.request.verb, Verb::Deploy { .. }))
+    name == &question.request.environment || (from == Some(name) && question.request.verb == Verb::Promote)
 }
 
 fn not_compared(name: &EnvironmentName, error: &BackendError) -> Finding {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Outcome, StepId};
 use crate::ledger::Body;
-use crate::plan::{Output, Plan, Stage, StageKind, Step, StepClass};
+use crate::plan::{Action, Output, Plan, Stage, StageKind, Step, StepClass};
 
 /// How far an operation is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,12 @@ enum StepState {
     Stuck { error: String },
 }
 
+impl StepState {
+    fn is_undone_or_stuck(&self) -> bool {
+        matches!(self, Self::Undone | Self::Stuck { .. })
+    }
+}
+
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -52,12 +58,14 @@ pub enum Next<'a> {
     Run(&'a Stage, Vec<&'a Step>),
     /// Take this step back.
     Undo(&'a Step),
-    /// Look whether all is as it was, then end. `stuck` lists the steps that could not be taken back, with why.
+    /// Look whether all is as it was. If so take `kept` back too, in this order, then end.
     EndBackward {
         /// Why it was taken back.
         reason: &'a str,
-        /// Steps that could not be taken back.
+        /// Steps that could not be taken back, with why.
         stuck: Vec<(&'a Step, &'a str)>,
+        /// Steps that keep what ran before from being lost: needed until all is seen to be back.
+        kept: Vec<&'a Step>,
     },
     /// End, with the failed release left running as was asked for.
     EndKept {
@@ -161,15 +169,27 @@ impl Progress {
         }
     }
 
-    /// Another process goes on: what could not be taken back is tried once more.
+    /// Another process goes on. As long as all that was kept is there, everything is taken back once more, since what
+    /// was found wrong may be of a step whose undo went well; each undo is an "ensure".
     fn reopen(&mut self) {
         self.outcome = None;
+        if self.plan.steps().all(|step| step.class != StepClass::Compensable) {
+            return;
+        }
         self.turn_back("the process that ran it ended before it was done".to_owned(), false);
+        let lost = |step: &Step| matches!(self.states.get(&step.id), Some(s) if s.is_undone_or_stuck());
+        let all_kept = !self.keeping().iter().flat_map(|stage| &stage.steps).any(lost);
         for state in self.states.values_mut() {
-            if matches!(state, StepState::Stuck { .. }) {
+            if matches!(state, StepState::Stuck { .. }) || (all_kept && state.is_undone_or_stuck()) {
                 *state = StepState::Started;
             }
         }
+    }
+
+    /// The stages that keep what ran before, and those before them. The others can be taken back only while these stand.
+    fn keeping(&self) -> &[Stage] {
+        let pins = self.plan.stages.iter().rposition(|stage| stage.kind == StageKind::Pin);
+        pins.and_then(|last| self.plan.stages.get(..=last)).unwrap_or_default()
     }
 
     fn is_started_release(&self, step: &StepId) -> bool {
@@ -184,7 +204,7 @@ impl Progress {
             return Next::Nothing(outcome);
         }
         match &self.backward {
-            Some(Backward { reason, keep: true }) => Next::EndKept { reason },
+            Some(Backward { reason, keep: true }) => self.next_kept(reason),
             Some(Backward { reason, keep: false }) => self.next_backward(reason),
             None => self.next_forward(),
         }
@@ -205,16 +225,31 @@ impl Progress {
     }
 
     fn next_backward<'a>(&'a self, reason: &'a str) -> Next<'a> {
-        let to_undo = self.plan.steps().rev().find(|step| {
-            matches!(self.states.get(&step.id), Some(StepState::Started | StepState::Finished { .. }))
-        });
-        if let Some(step) = to_undo {
+        let keeping = self.keeping();
+        let changing = self.plan.stages.iter().skip(keeping.len()).flat_map(|stage| &stage.steps);
+        if let Some(step) = changing.rev().find(|step| self.is_to_undo(step)) {
             return Next::Undo(step);
         }
         let stuck = |step: &'a Step| match self.states.get(&step.id) {
             Some(StepState::Stuck { error }) => Some((step, error.as_str())),
             _ => None,
         };
-        Next::EndBackward { reason, stuck: self.plan.steps().filter_map(stuck).collect() }
+        let kept = keeping.iter().flat_map(|stage| &stage.steps).rev().filter(|step| self.is_to_undo(step));
+        Next::EndBackward {
+            reason,
+            stuck: self.plan.steps().filter_map(stuck).collect(),
+            kept: kept.collect(),
+        }
+    }
+
+    /// The failed release stays as it is; what only the way back or the build needed does not.
+    fn next_kept<'a>(&'a self, reason: &'a str) -> Next<'a> {
+        let aid = |step: &&Step| matches!(step.action, Action::Build { .. } | Action::Snapshot { .. });
+        let to_undo = self.plan.steps().rev().filter(aid).find(|step| self.is_to_undo(step));
+        to_undo.map_or(Next::EndKept { reason }, Next::Undo)
+    }
+
+    fn is_to_undo(&self, step: &Step) -> bool {
+        matches!(self.states.get(&step.id), Some(StepState::Started | StepState::Finished { .. }))
     }
 }

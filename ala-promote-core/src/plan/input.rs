@@ -17,8 +17,8 @@ pub struct PlanInput<'a> {
     pub observed: &'a Observed,
     /// What the ledger knows.
     pub view: &'a LedgerView,
-    /// The ledger's own head, to be held against what the witness says; `None` while it has no record.
-    pub ledger: Option<&'a Witnessed>,
+    /// The ledger's own head, to be held against what the witness says.
+    pub ledger: &'a Witnessed,
     /// What is asked for.
     pub request: &'a Request,
     /// The operation's id.

@@ -13,6 +13,7 @@ mod planner;
 pub use action::{Action, ImageSource, Output, PlannedImage, PlannedRelease};
 pub use finding::{Finding, Refusal, Severity};
 pub use gates::Gate;
+pub(crate) use gates::ledger_loss;
 pub use input::PlanInput;
 pub use observed::{Observed, ObservedEnvironment};
 pub use pairing::{PromotedService, promoted_services};

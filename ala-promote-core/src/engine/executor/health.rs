@@ -89,7 +89,13 @@ impl Executor<'_> {
                 };
                 Ok(expected.targets.iter().map(unknown).collect())
             }
-            looks => looks,
+            Err(error) => Err(error),
+            Ok(looks) => {
+                match expected.targets.iter().find(|t| !looks.iter().any(|l| l.service == t.service)) {
+                    Some(unseen) => Err(failed("health", format!("{} was not looked at", unseen.service))),
+                    None => Ok(looks),
+                }
+            }
         }
     }
 

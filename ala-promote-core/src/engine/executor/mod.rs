@@ -12,16 +12,16 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::progress::{Next, Progress};
 use super::{EngineError, StepHandler};
-use crate::backend::{Backend, BackendResult, Call, CancelToken, Clock, LockGuard};
+use crate::backend::{Backend, BackendError, BackendResult, Call, CancelToken, Clock, LockGuard};
 use crate::domain::{OperationId, Outcome, StepId};
 use crate::event::Event;
-use crate::ledger::{Body, Journal};
+use crate::ledger::{Body, Journal, LedgerErrorKind};
 use crate::plan::{Output, Stage, Step};
 
-/// How often an undo is tried before it counts as stuck.
-const UNDO_TRIES: usize = 3;
+/// How often an undo is tried before it counts as stuck, and a look at the lock before it counts as lost.
+const TRIES: usize = 3;
 /// The pause between two of these tries.
-const UNDO_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Carries one operation out.
 pub(super) struct Executor<'a> {
@@ -39,11 +39,8 @@ impl Executor<'_> {
     pub(super) async fn drive(&self, progress: &mut Progress) -> Result<Outcome, EngineError> {
         let mut unwinding = false;
         loop {
-            if self.cancel.is_cancelled()
-                && matches!(progress.next(), Next::Run(..))
-                && !progress.is_committed()
-            {
-                self.record(progress, Body::Cancelled)?;
+            if matches!(progress.next(), Next::Run(..)) {
+                self.heed_cancel(progress)?;
             }
             let outcome = match progress.next() {
                 Next::Run(stage, steps) => {
@@ -62,33 +59,68 @@ impl Executor<'_> {
                 }
                 Next::EndForward { warnings } => Outcome::Committed { warnings: warnings.to_vec() },
                 Next::EndKept { reason } => Outcome::Kept { reason: reason.to_owned() },
-                Next::EndBackward { reason, stuck } => self.look_back(progress, reason, &stuck).await,
+                Next::EndBackward { reason, stuck, kept } => {
+                    let outcome = self.look_back(progress, reason, &stuck).await;
+                    let kept: Vec<Step> = kept.into_iter().cloned().collect();
+                    let is_back = matches!(outcome, Outcome::RolledBack { .. });
+                    if is_back && !self.undo_all(progress, &kept).await? {
+                        continue;
+                    }
+                    outcome
+                }
                 Next::Nothing(outcome) => return Ok(outcome.clone()),
             };
             self.record(progress, Body::OperationEnded { outcome })?;
         }
     }
 
-    /// Runs steps of one stage side by side. When one fails, the others are stopped where they can be.
+    /// Runs steps of one stage side by side, each to its end.
     async fn run(&self, progress: &mut Progress, stage: &Stage, steps: Vec<Step>) -> Result<(), EngineError> {
         self.still_locked().await?;
         self.tell(Event::StageStarted { stage: stage.kind });
         for step in &steps {
-            self.record(progress, Body::StepStarted { step: step.id.clone() })?;
+            if let Err(error) = self.record(progress, Body::StepStarted { step: step.id.clone() }) {
+                return self.not_started(progress, step, error);
+            }
             self.tell(Event::StepStarted { step: step.id.clone(), title: step.title.clone() });
         }
         // What others of the stage find out can't be referred to: they run side by side.
         let known = progress.clone();
         let results = join_all(steps.iter().map(async |step| self.effect(&known, step).await)).await;
-        let mut failed = false;
+        let failed = results.iter().any(Result::is_err);
+        if failed {
+            // What fails because it was stopped is no failure of the release.
+            self.heed_cancel(progress)?;
+        }
         for (step, result) in steps.iter().zip(results) {
-            failed |= result.is_err();
             self.finish(progress, step, result)?;
         }
         if !failed {
             self.tell(Event::StageFinished { stage: stage.kind });
         }
         Ok(())
+    }
+
+    fn heed_cancel(&self, progress: &mut Progress) -> Result<(), EngineError> {
+        if self.cancel.is_cancelled() && !progress.is_committed() {
+            self.record(progress, Body::Cancelled)?;
+        }
+        Ok(())
+    }
+
+    /// On a full disk nothing more can start, but what was done can be taken back: space for that was set aside.
+    fn not_started(
+        &self,
+        progress: &mut Progress,
+        step: &Step,
+        error: EngineError,
+    ) -> Result<(), EngineError> {
+        match error {
+            EngineError::Ledger { source, .. } if source.kind() == LedgerErrorKind::Space => {
+                self.finish(progress, step, Err(effects::failed("record the start", source.to_string())))
+            }
+            other => Err(other),
+        }
     }
 
     fn finish(
@@ -103,7 +135,7 @@ impl Executor<'_> {
                 self.tell(Event::StepFinished { step: step.id.clone(), output });
             }
             Err(error) => {
-                let text = error.to_string();
+                let text = in_full(&error);
                 self.record(progress, Body::StepFailed { step: step.id.clone(), error: text.clone() })?;
                 let hint = error.hint().map(ToOwned::to_owned);
                 let title = step.title.clone();
@@ -113,35 +145,57 @@ impl Executor<'_> {
         Ok(())
     }
 
-    async fn undo(&self, progress: &mut Progress, step: &Step) -> Result<(), EngineError> {
+    /// Takes steps back until one of them can't be; whether all were.
+    async fn undo_all(&self, progress: &mut Progress, steps: &[Step]) -> Result<bool, EngineError> {
+        for step in steps {
+            if !self.undo(progress, step).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes a step back; whether it could be.
+    async fn undo(&self, progress: &mut Progress, step: &Step) -> Result<bool, EngineError> {
         self.still_locked().await?;
         self.record(progress, Body::UndoStarted { step: step.id.clone() })?;
-        let mut result = self.undo_effect(step).await;
-        for _ in 1..UNDO_TRIES {
-            if result.is_ok() {
-                break;
-            }
-            self.clock.sleep(UNDO_PAUSE).await;
-            result = self.undo_effect(step).await;
-        }
+        let result = self.patiently(|| self.undo_effect(step), |_| true).await;
         let (id, title) = (step.id.clone(), step.title.clone());
+        let is_undone = result.is_ok();
         match result {
             Ok(()) => {
                 self.record(progress, Body::UndoFinished { step: id.clone() })?;
                 self.tell(Event::Undone { step: id, title });
             }
             Err(error) => {
-                let error = error.to_string();
+                let error = in_full(&error);
                 self.record(progress, Body::UndoFailed { step: id.clone(), error: error.clone() })?;
                 self.tell(Event::UndoFailed { step: id, title, error });
             }
         }
-        Ok(())
+        Ok(is_undone)
     }
 
-    /// The lock may have been removed or taken on the engine; then somebody else may be at work.
+    /// Tries again, a few times, what fails in a way that trying again may mend.
+    async fn patiently<F: Future<Output = BackendResult<()>>>(
+        &self,
+        attempt: impl Fn() -> F,
+        may_mend: impl Fn(&BackendError) -> bool,
+    ) -> BackendResult<()> {
+        for _ in 1..TRIES {
+            match attempt().await {
+                Err(error) if may_mend(&error) => self.clock.sleep(PAUSE).await,
+                done => return done,
+            }
+        }
+        attempt().await
+    }
+
+    /// The lock may have been removed or taken on the engine; then somebody else may be at work. An engine that does not
+    /// answer for a moment has taken no lock away.
     async fn still_locked(&self) -> Result<(), EngineError> {
-        self.guard.check().await.map_err(|source| EngineError::LockLost { source })
+        let looked = self.patiently(|| self.guard.check(), BackendError::is_retryable).await;
+        looked.map_err(|source| EngineError::LockLost { source })
     }
 
     /// Makes a record durable, and only then counts it.
@@ -164,4 +218,10 @@ impl Executor<'_> {
             let _ = events.send(Event::StepLine { step: step.clone(), text: line.to_owned() });
         })
     }
+}
+
+/// An error with its causes: this text is all that is kept of it.
+fn in_full(error: &BackendError) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
