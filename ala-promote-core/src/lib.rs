@@ -3,6 +3,10 @@
 //!
 //! It never prints, reads the process environment, spawns a process, speaks to a network or needs an async runtime.
 
-pub mod backend;
-pub mod config;
 pub mod domain;
+pub mod config;
+pub mod backend;
+pub mod plan;
+pub mod ledger;
+pub mod engine;
+pub mod event;

@@ -1,1 +1,12 @@
-//! Placeholder.
+//! Instruments for testing what is built on ala-promote: an in-memory backend that is stricter than Docker, faults
+//! at every call, a virtual clock, a conformance suite for backends, mocks of the ports.
+//!
+//! Nothing here deploys anything.
+
+pub mod clock;
+pub mod memory;
+
+pub mod conformance;
+pub mod faults;
+pub mod mocks;
+pub mod patched;

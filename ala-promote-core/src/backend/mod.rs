@@ -1,10 +1,12 @@
 //! What the engine needs from the world, as ports.
 
 mod call;
+mod clock;
 mod error;
 mod ports;
 
 pub use call::{Call, CancelToken};
+pub use clock::Clock;
 pub use error::{BackendError, BackendErrorKind, BackendResult};
 pub use ports::{
     Acquired, Backend, Builder, Database, DatabaseTarget, Fetched, ImageStore, Lock, LockGuard, LockHolder,

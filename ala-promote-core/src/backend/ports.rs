@@ -180,7 +180,7 @@ pub trait Database: Send + Sync {
     async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<DatabaseTarget>>;
 
     /// Free space for `file`, and the size of the database, in bytes.
-    async fn room(&self, target: &DatabaseTarget, file: &Path) -> BackendResult<Room>;
+    async fn room(&self, stack: &StackRef, target: &DatabaseTarget, file: &Path) -> BackendResult<Room>;
 
     /// Dumps the database to `file` and writes its manifest.
     /// - The dump is streamed; `file` appears under its name only when it is complete and synced.
@@ -248,8 +248,9 @@ pub struct LockHolder {
 /// What is to be excluded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockScope {
-    /// One operation at a time on this project, on this host and on the engine.
-    pub project: ProjectName,
+    /// One operation at a time on this project, on this host and on the engine; `None` where no project changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectName>,
     /// One operation at a time on this source tree, on this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<PathBuf>,

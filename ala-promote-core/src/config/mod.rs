@@ -1,8 +1,29 @@
 //! From a folder, its `ala-promote.toml` and a given environment map to [`Settings`].
+//!
+//! [`find_dir`] tells the folder, [`Settings::load`] its settings, [`prepare_state_dir`] makes the place for what is
+//! kept. Only the last one changes anything.
 
+mod conventions;
+mod environments;
+mod error;
+mod file;
+mod folder;
+mod load;
+mod nearest;
+mod paths;
 mod settings;
+mod source;
+mod state;
+#[cfg(test)]
+mod tests;
+mod value;
 
+pub use conventions::{CONFIG_FILE, env_template};
+pub use error::{Looked, Place, SettingsError, SettingsErrorKind};
+pub use folder::find_dir;
+pub use load::{ENGINE_ADDRESS_VARIABLE, Overrides};
 pub use settings::{
     BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, Retention,
     ServiceSettings, Settings,
 };
+pub use state::{StateDir, prepare_state_dir};

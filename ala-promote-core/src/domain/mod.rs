@@ -19,6 +19,6 @@ pub use operation::{Actor, Outcome, Request, Verb};
 pub use release::{Release, ReleaseImage, ReleaseKind, SourceState};
 pub use secret::{FingerprintKey, Secret};
 pub use stack::{
-    BuildSpec, Container, ContainerHealth, ContainerState, PortMapping, Render, Resource, ServiceSpec,
-    StackRef,
+    BuildSpec, Container, ContainerHealth, ContainerState, DroppedPort, PortMapping, Render, Resource,
+    ServiceSpec, StackRef,
 };

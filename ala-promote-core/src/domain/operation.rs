@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EnvironmentName, OperationId, ReleaseTag};
+use super::{EnvironmentName, OperationId, ReleaseTag, StepId};
 
 /// What a user asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,17 @@ impl OperationId {
     }
 }
 
+impl StepId {
+    /// The id of the step with this number within its plan.
+    #[must_use]
+    pub fn numbered(number: usize) -> Self {
+        match Self::new(format!("step-{number}")) {
+            Ok(id) => id,
+            Err(_) => unreachable!("a word and a number are a name"),
+        }
+    }
+}
+
 /// Who asked, as far as the machine can tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
@@ -102,6 +113,11 @@ pub enum Outcome {
     /// It failed or was stopped, and all is as it was.
     RolledBack {
         /// Why.
+        reason: String,
+    },
+    /// It failed, and the failed release was left running to be looked at, as was asked for.
+    Kept {
+        /// Why it failed.
         reason: String,
     },
     /// Neither the old state nor the new one could be reached.

@@ -22,6 +22,23 @@ pub struct StackRef {
     /// The env file, absolute, given with `--env-file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_file: Option<PathBuf>,
+    /// Host ports that the files ask for and that this stack does without: the base's, where an overlay maps the same
+    /// container port elsewhere (Compose appends lists, and would ask for both).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped_ports: Vec<DroppedPort>,
+    /// Where the backend writes the rendered files without those ports, 0600, to start the stack from; set where there
+    /// are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived_file: Option<PathBuf>,
+}
+
+/// A host port that a stack does without.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DroppedPort {
+    /// The service that would publish it.
+    pub service: ServiceName,
+    /// The mapping that is left out.
+    pub port: PortMapping,
 }
 
 /// What Compose says a stack is: files merged, variables filled in. Holds secrets, so it is neither serialised nor

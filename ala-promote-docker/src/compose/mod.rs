@@ -3,6 +3,7 @@
 
 mod build;
 mod convention;
+mod derived;
 mod env_file;
 mod failure;
 mod invocation;

@@ -202,7 +202,7 @@ fn mounts(mounts: &[Mount], dir: &Path) -> (Vec<String>, Vec<PathBuf>) {
     (volumes.into_iter().collect(), binds.into_iter().collect())
 }
 
-fn mapping(port: &Port) -> Option<PortMapping> {
+pub(super) fn mapping(port: &Port) -> Option<PortMapping> {
     match port {
         Port::Long { host_ip, target, published, protocol } => Some(PortMapping {
             host_ip: address(host_ip.as_deref()),

@@ -229,6 +229,9 @@ impl<'a> Resolver<'a> {
                 _ => true,
             });
             let own = self.named(environment).await?;
+            // Started without inherited ports, its containers name that file instead of its own.
+            let derived = self.settings.derived_file(&other.name);
+            candidates.retain(|started| !started.has_file(&derived));
             if let Some(claim) = self.named(other).await?
                 && own.is_none_or(|own| own.project != claim.project)
             {
@@ -427,6 +430,8 @@ fn stack(environment: &EnvironmentSettings, project: ProjectName, files: Vec<Pat
         dir: environment.dir.clone(),
         files,
         env_file: environment.env_file.clone(),
+        dropped_ports: Vec::new(),
+        derived_file: None,
     }
 }
 

@@ -112,6 +112,8 @@ impl Started {
             dir: self.dir,
             files: self.files,
             env_file: self.env_file,
+            dropped_ports: Vec::new(),
+            derived_file: None,
         })
     }
 }

@@ -1,0 +1,249 @@
+//! What a folder means that has no config file: names of files and folders, and what is made of them.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::paths::present;
+
+/// The environment that has the folder's own Compose files, unless the config gives them to another.
+pub(super) const PRODUCTION: &str = "production";
+/// The environment that production's releases come from.
+pub(super) const STAGING: &str = "staging";
+/// The config file.
+pub const CONFIG_FILE: &str = "ala-promote.toml";
+/// The state folder, within the folder.
+pub(super) const STATE_DIR: &str = ".ala-promote";
+/// The folder for backups, seen from the folder.
+pub(super) const BACKUP_DIR: &str = "../backups";
+
+/// The Compose files that Compose takes by itself, the preferred one first.
+const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+/// Those that Compose lays over them by itself.
+const OVERRIDE_FILES: [&str; 4] = [
+    "compose.override.yaml",
+    "compose.override.yml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+];
+/// Ends of names of templates, the preferred one first.
+const TEMPLATE_ENDS: [&str; 4] = [".template", ".example", ".sample", ".dist"];
+
+/// Compose and env files are read this far when they are looked through; a longer one counts as using anything.
+const MAX_LOOKED_THROUGH: u64 = 1024 * 1024;
+
+/// The names that an environment's own Compose file may have, the preferred one first.
+pub(super) fn overlay_names(environment: &str) -> Vec<String> {
+    vec![
+        format!("docker-compose.{environment}.yml"),
+        format!("docker-compose.{environment}.yaml"),
+        format!("docker-compose-{environment}.yml"),
+        format!("docker-compose-{environment}.yaml"),
+        format!("compose.{environment}.yaml"),
+        format!("compose.{environment}.yml"),
+        format!("compose-{environment}.yaml"),
+        format!("compose-{environment}.yml"),
+    ]
+}
+
+/// The environment's own Compose file in a folder.
+pub(super) fn overlay_file(dir: &Path, environment: &str) -> Option<PathBuf> {
+    first_present(dir, overlay_names(environment))
+}
+
+/// The Compose files in a folder that Compose takes by itself.
+pub(super) fn own_compose_files(dir: &Path) -> Vec<PathBuf> {
+    let base = first_present(dir, COMPOSE_FILES);
+    base.into_iter().chain(first_present(dir, OVERRIDE_FILES)).collect()
+}
+
+/// Whether a folder is one to work on: it holds Compose files, names some in its `.env`, or holds our config file.
+pub(super) fn is_work_folder(dir: &Path) -> bool {
+    let names_files = |env_file: &Path| {
+        present(env_file)
+            && read_bounded(env_file).is_some_and(|text| {
+                text.split(|b| *b == b'\n').any(|line| line.trim_ascii_start().starts_with(b"COMPOSE_FILE="))
+            })
+    };
+    first_present(dir, COMPOSE_FILES).is_some()
+        || present(&dir.join(CONFIG_FILE))
+        || names_files(&dir.join(".env"))
+}
+
+/// What tells an environment's env file.
+pub(super) struct EnvFileSite<'a> {
+    pub(super) dir: &'a Path,
+    pub(super) environment: &'a str,
+    /// Whether its Compose files are those that Compose itself takes in the folder, as it takes `.env`.
+    pub(super) own_stack: bool,
+    /// Whether no other environment has this folder.
+    pub(super) alone: bool,
+}
+
+/// The env file of an environment by convention.
+///
+/// A missing one is named all the same where it looks as if one were meant, since it is a mistake then that must be
+/// told: it has a template, a Compose file uses variables, or there is a `.env`, which Compose would take in its place
+/// and give the environment the values of another.
+pub(super) fn env_file(site: &EnvFileSite<'_>, compose_files: &[PathBuf]) -> Option<PathBuf> {
+    let own = site.dir.join(format!(".env.{}", site.environment));
+    let plain = site.dir.join(".env");
+    let candidates = match site {
+        EnvFileSite { own_stack: true, .. } => vec![plain.clone(), own],
+        EnvFileSite { alone: true, .. } => vec![own, plain.clone()],
+        _ => vec![own],
+    };
+    let found = candidates.iter().find(|c| present(c));
+    if let Some(file) = found.or_else(|| candidates.iter().find(|c| env_template(c).is_some())) {
+        return Some(file.clone());
+    }
+    let meant = present(&plain) || compose_files.iter().any(|file| uses_variables(file));
+    // Alone in its folder, an environment most likely has what Compose takes by itself.
+    let default = if site.alone { Some(plain) } else { candidates.into_iter().next() };
+    default.filter(|_| meant)
+}
+
+/// The template that stands beside a missing env file: `.env.staging.template` for `.env.staging`, and also
+/// `.env.production.template` for `.env`.
+///
+/// It is for the message about the missing file.
+#[must_use]
+pub fn env_template(env_file: &Path) -> Option<PathBuf> {
+    let with_end = |base: &Path, end: &str| {
+        let mut name = OsString::from(base);
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let mut bases = vec![env_file.to_owned()];
+    if env_file.file_name().is_some_and(|name| name == ".env") {
+        bases.push(with_end(env_file, ".production"));
+    }
+    bases
+        .iter()
+        .flat_map(|base| TEMPLATE_ENDS.iter().map(|end| with_end(base, end)))
+        .find(|candidate| present(candidate))
+}
+
+/// Whether a Compose file has a `$` that is not doubled. What can't be read may have one.
+fn uses_variables(file: &Path) -> bool {
+    let Some(text) = read_bounded(file) else { return true };
+    let mut rest = text.as_slice();
+    while let Some(at) = rest.iter().position(|b| *b == b'$') {
+        match rest.get(at + 1) {
+            Some(b'$') => rest = rest.get(at + 2..).unwrap_or_default(),
+            _ => return true,
+        }
+    }
+    false
+}
+
+fn read_bounded(file: &Path) -> Option<Vec<u8>> {
+    // Opening a named pipe would wait for ever.
+    if !file.is_file() {
+        return None;
+    }
+    let mut text = Vec::new();
+    File::open(file).ok()?.take(MAX_LOOKED_THROUGH + 1).read_to_end(&mut text).ok()?;
+    (text.len() as u64 <= MAX_LOOKED_THROUGH).then_some(text)
+}
+
+fn first_present<N: AsRef<Path>>(dir: &Path, names: impl IntoIterator<Item = N>) -> Option<PathBuf> {
+    names.into_iter().map(|name| dir.join(name)).find(|path| present(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        dir
+    }
+
+    fn env_of(dir: &tempfile::TempDir, environment: &str, alone: bool) -> Option<String> {
+        let files =
+            [own_compose_files(dir.path()), overlay_file(dir.path(), environment).into_iter().collect()];
+        let site =
+            EnvFileSite { dir: dir.path(), environment, own_stack: environment == "production", alone };
+        env_file(&site, &files.concat()).map(|p| p.file_name().unwrap().to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn every_name_of_an_overlay_is_found_the_preferred_one_first() {
+        let dir = folder(&[]);
+        for name in overlay_names("staging").iter().rev() {
+            fs::write(dir.path().join(name), "").unwrap();
+            assert_eq!(overlay_file(dir.path(), "staging"), Some(dir.path().join(name)));
+        }
+        assert_eq!(overlay_names("staging").len(), 8);
+    }
+
+    #[test]
+    fn env_file_where_none_is_needed() {
+        let dir = folder(&[("docker-compose.yml", "image: 'a$$b'"), ("docker-compose.staging.yml", "")]);
+        assert_eq!(env_of(&dir, "production", false), None);
+        assert_eq!(env_of(&dir, "staging", false), None);
+    }
+
+    #[test]
+    fn env_file_is_named_though_missing_where_one_is_meant() {
+        let uses = folder(&[("docker-compose.yml", "image: $$x ${TAG}"), ("docker-compose.staging.yml", "")]);
+        assert_eq!(env_of(&uses, "production", false).as_deref(), Some(".env"));
+        assert_eq!(env_of(&uses, "staging", false).as_deref(), Some(".env.staging"));
+
+        let overlay = folder(&[("compose.yaml", ""), ("compose.staging.yaml", "ports: ['$PORT:80']")]);
+        assert_eq!(env_of(&overlay, "production", false), None);
+        assert_eq!(env_of(&overlay, "staging", false).as_deref(), Some(".env.staging"));
+
+        let template = folder(&[("compose.yaml", ""), (".env.staging.example", "")]);
+        assert_eq!(env_of(&template, "staging", false).as_deref(), Some(".env.staging"));
+        assert_eq!(env_of(&template, "production", false), None);
+
+        let override_file = folder(&[("compose.yaml", ""), ("compose.override.yaml", "$A")]);
+        assert_eq!(env_of(&override_file, "production", false).as_deref(), Some(".env"));
+    }
+
+    #[test]
+    fn staging_never_falls_back_to_productions_env_file() {
+        let dir = folder(&[("compose.yaml", ""), (".env", "COMPOSE_PROJECT_NAME=live")]);
+        assert_eq!(env_of(&dir, "staging", false).as_deref(), Some(".env.staging"));
+    }
+
+    #[test]
+    fn env_file_of_production_and_of_an_environment_alone_in_its_folder() {
+        let both = folder(&[("compose.yaml", ""), (".env", ""), (".env.production", ""), (".env.qa", "")]);
+        assert_eq!(env_of(&both, "production", true).as_deref(), Some(".env"));
+        assert_eq!(env_of(&both, "qa", true).as_deref(), Some(".env.qa"));
+        assert_eq!(env_of(&both, "demo", true).as_deref(), Some(".env"));
+        let one = folder(&[("compose.yaml", "$A"), (".env.production", "")]);
+        assert_eq!(env_of(&one, "production", false).as_deref(), Some(".env.production"));
+        let none = folder(&[("compose.yaml", "$A")]);
+        assert_eq!(env_of(&none, "qa", true).as_deref(), Some(".env"));
+    }
+
+    #[test]
+    fn templates() {
+        let dir = folder(&[
+            (".env.production.template", ""),
+            (".env.staging.sample", ""),
+            (".env.staging.dist", ""),
+        ]);
+        let template = |name: &str| env_template(&dir.path().join(name));
+        assert_eq!(template(".env"), Some(dir.path().join(".env.production.template")));
+        assert_eq!(template(".env.staging"), Some(dir.path().join(".env.staging.sample")));
+        assert_eq!(template(".env.qa"), None);
+    }
+
+    #[test]
+    fn what_cant_be_looked_through_counts_as_using_variables() {
+        let dir = folder(&[("big.yml", &"#".repeat(1024 * 1024 + 1))]);
+        assert!(uses_variables(&dir.path().join("big.yml")));
+        assert!(uses_variables(&dir.path().join("absent.yml")));
+    }
+}

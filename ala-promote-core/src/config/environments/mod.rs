@@ -1,0 +1,113 @@
+//! The environments: what the config file says of them, over what the folder means by convention.
+
+mod apart;
+mod draft;
+mod files;
+mod lineage;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::Spanned;
+
+use super::conventions::{self, PRODUCTION};
+use super::error::SettingsError;
+use super::file::{ConfigFile, EnvironmentTable};
+use super::paths::{absolute, same};
+use super::settings::EnvironmentSettings;
+use super::source::Source;
+use super::value::compose_project;
+use crate::domain::{EnvironmentName, ProjectName, ServiceName};
+use draft::{Draft, Drafts};
+
+/// Which environment comes from which.
+type Origins = BTreeMap<EnvironmentName, Option<EnvironmentName>>;
+
+/// Puts together all environments of a folder.
+pub(super) fn environments(
+    source: &Source,
+    folder: &Path,
+    config: &ConfigFile,
+) -> Result<BTreeMap<EnvironmentName, EnvironmentSettings>, SettingsError> {
+    let unwritten = EnvironmentTable::default();
+    let drafts = Drafts::new(source, folder, config, &unwritten)?;
+    let origins = drafts.origins()?;
+    if let Some(circle) = lineage::circle(&origins) {
+        return Err(drafts.circular(&circle));
+    }
+    let resolved: BTreeMap<_, _> = drafts
+        .all
+        .iter()
+        .map(|(name, draft)| Ok((name.clone(), drafts.resolve(name, draft, &origins)?)))
+        .collect::<Result<_, SettingsError>>()?;
+    drafts.check_apart(&resolved)?;
+    Ok(resolved)
+}
+
+impl Drafts<'_> {
+    fn resolve(
+        &self,
+        name: &EnvironmentName,
+        draft: &Draft<'_>,
+        origins: &Origins,
+    ) -> Result<EnvironmentSettings, SettingsError> {
+        let files = self.files(name, draft)?;
+        let env_file = match &draft.table.env_file {
+            Some(written) => Some(absolute(&draft.dir, written.as_path())),
+            None => {
+                let site = conventions::EnvFileSite {
+                    dir: &draft.dir,
+                    environment: name.as_str(),
+                    own_stack: self.own_stack.as_ref() == Some(name),
+                    alone: !self.all.iter().any(|(n, d)| n != name && same(&d.dir, &draft.dir)),
+                };
+                conventions::env_file(&site, &self.files_to_look_through(&files, &draft.dir)?)
+            }
+        };
+        let feeds_others = origins.values().any(|from| from.as_ref() == Some(name));
+        let from = origins.get(name).cloned().flatten();
+        Ok(EnvironmentSettings {
+            name: name.clone(),
+            dir: draft.dir.clone(),
+            files,
+            env_file,
+            project: self.project(draft)?,
+            map: self.map(name, draft, from.is_some())?,
+            from,
+            // An environment that others take from is there to be tried on; any other may hold what people rely on.
+            protected: draft.table.protected.unwrap_or(name.as_str() == PRODUCTION || !feeds_others),
+        })
+    }
+
+    fn project(&self, draft: &Draft<'_>) -> Result<Option<ProjectName>, SettingsError> {
+        let Some(written) = &draft.table.project else { return Ok(None) };
+        match compose_project(written.get_ref().as_str()) {
+            Ok(()) => Ok(Some(written.get_ref().clone())),
+            Err(problem) => Err(self.source.error(&written.span(), problem)),
+        }
+    }
+
+    /// In the file a pair reads `source = target`; in the settings the target's name leads to the source's.
+    fn map(
+        &self,
+        name: &EnvironmentName,
+        draft: &Draft<'_>,
+        has_origin: bool,
+    ) -> Result<BTreeMap<ServiceName, ServiceName>, SettingsError> {
+        let mut map = BTreeMap::new();
+        for (theirs, ours) in &draft.table.map {
+            let fail = |problem: String| Err(self.source.error(&Spanned::span(ours), problem));
+            if !has_origin {
+                return fail(format!("environment `{name}` has a `map`, but comes `from` nowhere"));
+            }
+            let ours = ours.get_ref();
+            if let Some(other) = map.insert(ours.clone(), theirs.clone()) {
+                let problem = format!(
+                    "environment `{name}`: `map` pairs service `{ours}` with both `{other}` and `{theirs}`"
+                );
+                return fail(problem);
+            }
+        }
+        Ok(map)
+    }
+}

@@ -1,0 +1,95 @@
+//! `ala-promote.toml` as it is written. What a key means and what stands in its absence is decided elsewhere.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::value::{HumanDuration, WrittenPath};
+use crate::domain::{EnvironmentName, ProjectName, ServiceName};
+
+/// The format that this code writes about and reads.
+pub(super) const FORMAT_VERSION: i64 = 1;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigFile {
+    /// Checked by [`Source::parse`](super::source::Source::parse) before anything else is read.
+    #[serde(rename = "version")]
+    _version: Option<i64>,
+    pub(super) state_dir: Option<Spanned<WrittenPath>>,
+    #[serde(default)]
+    pub(super) engine: EngineTable,
+    #[serde(default)]
+    pub(super) environments: BTreeMap<EnvironmentName, Spanned<EnvironmentTable>>,
+    #[serde(default)]
+    pub(super) services: BTreeMap<ServiceName, ServiceTable>,
+    #[serde(default)]
+    pub(super) health: HealthTable,
+    #[serde(default)]
+    pub(super) backup: BackupTable,
+    #[serde(default)]
+    pub(super) retention: RetentionTable,
+}
+
+/// `[engine]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table: [engine] with `address`")]
+pub(super) struct EngineTable {
+    pub(super) address: Option<Spanned<String>>,
+}
+
+/// `[environments.<name>]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table: [environments.<name>]")]
+pub(super) struct EnvironmentTable {
+    pub(super) dir: Option<Spanned<WrittenPath>>,
+    pub(super) files: Option<Spanned<Vec<Spanned<WrittenPath>>>>,
+    pub(super) env_file: Option<WrittenPath>,
+    pub(super) project: Option<Spanned<ProjectName>>,
+    pub(super) from: Option<Spanned<EnvironmentName>>,
+    #[serde(default)]
+    pub(super) map: BTreeMap<ServiceName, Spanned<ServiceName>>,
+    pub(super) protected: Option<bool>,
+}
+
+/// `[services.<name>]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: [services.<name>] with `display`, `promoted`, `health_path`"
+)]
+pub(super) struct ServiceTable {
+    pub(super) display: Option<Spanned<String>>,
+    pub(super) promoted: Option<bool>,
+    pub(super) health_path: Option<Spanned<String>>,
+}
+
+/// `[health]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table: [health] with `timeout`, `window`, `interval`")]
+pub(super) struct HealthTable {
+    pub(super) timeout: Option<Spanned<HumanDuration>>,
+    pub(super) window: Option<Spanned<HumanDuration>>,
+    pub(super) interval: Option<Spanned<HumanDuration>>,
+}
+
+/// `[backup]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: [backup] with `dir`, and `service = \"db\"` or `none = \"<the reason>\"`"
+)]
+pub(super) struct BackupTable {
+    pub(super) dir: Option<WrittenPath>,
+    pub(super) service: Option<ServiceName>,
+    pub(super) none: Option<Spanned<String>>,
+}
+
+/// `[retention]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table: [retention] with `releases`")]
+pub(super) struct RetentionTable {
+    pub(super) releases: Option<Spanned<i64>>,
+}

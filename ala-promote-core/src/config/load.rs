@@ -1,0 +1,225 @@
+//! From a folder, its config file, environment variables and overrides to [`Settings`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::conventions::{self, BACKUP_DIR, CONFIG_FILE, STAGING, STATE_DIR};
+use super::environments::environments;
+use super::error::{Place, SettingsError};
+use super::file::{BackupTable, ConfigFile, HealthTable, RetentionTable, ServiceTable};
+use super::paths::absolute;
+use super::settings::{
+    BackupSettings, DatabaseChoice, EnvironmentSettings, HealthSettings, Retention, ServiceSettings, Settings,
+};
+use super::source::Source;
+use super::value::{self, HumanDuration};
+use crate::domain::{EnvironmentName, ServiceName};
+
+/// Where published ports answer: wins over the config file.
+pub const ENGINE_ADDRESS_VARIABLE: &str = "ALA_PROMOTE_ENGINE_ADDRESS";
+
+const LONGEST_REASON: usize = 500;
+const LONGEST_DISPLAY: usize = 60;
+const TIMEOUT_BOUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3600)];
+const WINDOW_BOUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(900)];
+const INTERVAL_BOUNDS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(60)];
+const RELEASES_BOUNDS: [i64; 2] = [2, 1000];
+
+/// What is said at a call, and wins over environment and config file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// The state folder; a relative one is seen from the folder.
+    pub state_dir: Option<PathBuf>,
+    /// Where published ports answer: a host name or an IP address.
+    pub engine_address: Option<String>,
+}
+
+impl Settings {
+    /// Finds out the settings of `dir`, an absolute path: overrides win over `env`, `env` over `ala-promote.toml`, that
+    /// over the conventions. Reads files; changes nothing.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names what is wrong, where, and how to mend it.
+    pub fn load(
+        dir: &Path,
+        env: &BTreeMap<String, String>,
+        overrides: &Overrides,
+    ) -> Result<Self, SettingsError> {
+        check_folder(dir)?;
+        let dir = absolute(dir, Path::new("."));
+        let path = dir.join(CONFIG_FILE);
+        let source = Source::read(&path)?.unwrap_or_else(|| Source::empty(&path));
+        let config = source.parse()?;
+        Ok(Self {
+            state_dir: state_dir(&source, &dir, &config, overrides)?,
+            environments: environments(&source, &dir, &config)?,
+            services: services(&source, &config.services)?,
+            health: health(&source, &config.health)?,
+            backup: backup(&source, &dir, &config.backup)?,
+            retention: retention(&source, &config.retention)?,
+            engine_address: engine_address(&source, &config, env, overrides)?,
+            dir,
+        })
+    }
+
+    /// One of the environments.
+    ///
+    /// # Errors
+    /// [`NoEnvironment`](SettingsError::NoEnvironment) names the Compose files that would have made it one.
+    pub fn environment(&self, name: &EnvironmentName) -> Result<&EnvironmentSettings, SettingsError> {
+        self.environments.get(name).ok_or_else(|| SettingsError::NoEnvironment {
+            name: name.clone(),
+            dir: self.dir.clone(),
+            known: self.environments.keys().cloned().collect(),
+            looked_for: if name.as_str() == STAGING {
+                conventions::overlay_names(STAGING)
+            } else {
+                Vec::new()
+            },
+        })
+    }
+}
+
+/// Paths below it are written to the ledger and to labels: they must be text.
+fn check_folder(dir: &Path) -> Result<(), SettingsError> {
+    let fail = |problem| Err(SettingsError::path(dir, problem));
+    match dir.to_str() {
+        None => fail("has a path that is not UTF-8"),
+        Some(text) if text.chars().any(char::is_control) => fail("has a path with control characters"),
+        Some(_) if !dir.is_absolute() => fail("is not an absolute path"),
+        Some(_) if !dir.is_dir() => fail("is no folder"),
+        Some(_) => Ok(()),
+    }
+}
+
+fn state_dir(
+    source: &Source,
+    dir: &Path,
+    config: &ConfigFile,
+    overrides: &Overrides,
+) -> Result<PathBuf, SettingsError> {
+    let written = config.state_dir.as_ref();
+    let path = match (&overrides.state_dir, written) {
+        (Some(path), _) => path.as_path(),
+        (None, Some(written)) => written.get_ref().as_path(),
+        (None, None) => Path::new(STATE_DIR),
+    };
+    let path = absolute(dir, path);
+    // Its .gitignore hides all that is in it.
+    if !dir.starts_with(&path) {
+        return Ok(path);
+    }
+    let problem = format!("the state folder {} would hold the folder itself", path.display());
+    let error = match written.filter(|_| overrides.state_dir.is_none()) {
+        Some(written) => source.error(&written.span(), problem),
+        None => SettingsError::Value { place: Place::Override("state_dir"), problem, hint: None },
+    };
+    Err(error.with_hint("name a folder that is used for nothing else"))
+}
+
+fn engine_address(
+    source: &Source,
+    config: &ConfigFile,
+    env: &BTreeMap<String, String>,
+    overrides: &Overrides,
+) -> Result<Option<String>, SettingsError> {
+    let given = |place, text: &String| {
+        value::host(text).map(Some).map_err(|problem| SettingsError::Value { place, problem, hint: None })
+    };
+    if let Some(text) = &overrides.engine_address {
+        return given(Place::Override("engine_address"), text);
+    }
+    if let Some(text) = env.get(ENGINE_ADDRESS_VARIABLE).filter(|text| !text.is_empty()) {
+        return given(Place::Variable(ENGINE_ADDRESS_VARIABLE), text);
+    }
+    let written = config.engine.address.as_ref();
+    written.map(|w| value::host(w.get_ref()).map_err(|problem| source.error(&w.span(), problem))).transpose()
+}
+
+fn services(
+    source: &Source,
+    tables: &BTreeMap<ServiceName, ServiceTable>,
+) -> Result<BTreeMap<ServiceName, ServiceSettings>, SettingsError> {
+    let checked = |written: &Option<Spanned<String>>, check: &dyn Fn(&str) -> Result<(), String>| {
+        let Some(written) = written else { return Ok(None) };
+        match check(written.get_ref()) {
+            Ok(()) => Ok(Some(written.get_ref().clone())),
+            Err(problem) => Err(source.error(&written.span(), problem)),
+        }
+    };
+    let one = |(name, table): (&ServiceName, &ServiceTable)| {
+        let settings = ServiceSettings {
+            display: checked(&table.display, &|text| value::shown_text(text, LONGEST_DISPLAY))?,
+            promoted: table.promoted,
+            health_path: checked(&table.health_path, &value::url_path)?,
+        };
+        Ok((name.clone(), settings))
+    };
+    tables.iter().map(one).collect()
+}
+
+fn health(source: &Source, table: &HealthTable) -> Result<HealthSettings, SettingsError> {
+    let bounded = |written: &Option<Spanned<HumanDuration>>, default, [least, most]: [Duration; 2]| {
+        let Some(written) = written else { return Ok(default) };
+        let HumanDuration(value) = *written.get_ref();
+        if (least..=most).contains(&value) {
+            return Ok(value);
+        }
+        let (value, least, most) = (HumanDuration(value), HumanDuration(least), HumanDuration(most));
+        Err(source.error(&written.span(), format!("{value} is not between {least} and {most}")))
+    };
+    let default = HealthSettings::default();
+    let health = HealthSettings {
+        timeout: bounded(&table.timeout, default.timeout, TIMEOUT_BOUNDS)?,
+        window: bounded(&table.window, default.window, WINDOW_BOUNDS)?,
+        interval: bounded(&table.interval, default.interval, INTERVAL_BOUNDS)?,
+    };
+    // Whichever of the two is written is the one to mend; the default interval is shorter than any timeout.
+    match &table.interval {
+        Some(written) if health.interval > health.timeout => {
+            let (interval, timeout) = (HumanDuration(health.interval), HumanDuration(health.timeout));
+            let problem = format!("the interval {interval} is longer than the timeout {timeout}");
+            Err(source.error(&written.span(), problem))
+        }
+        _ => Ok(health),
+    }
+}
+
+fn backup(source: &Source, dir: &Path, table: &BackupTable) -> Result<BackupSettings, SettingsError> {
+    let written = table.dir.as_ref().map_or(Path::new(BACKUP_DIR), |written| written.as_path());
+    let database = match (&table.service, &table.none) {
+        (None, None) => DatabaseChoice::Detect,
+        (Some(service), None) => DatabaseChoice::Service(service.clone()),
+        (None, Some(none)) => {
+            let reason = none.get_ref().trim().to_owned();
+            value::shown_text(&reason, LONGEST_REASON).map_err(|problem| {
+                let hint = "say why no backup is needed: it is shown in every plan";
+                source.error(&none.span(), problem).with_hint(hint)
+            })?;
+            DatabaseChoice::None { reason }
+        }
+        (Some(service), Some(none)) => {
+            let problem =
+                format!("[backup] has both `service = \"{service}\"` and `none`; only one can be meant");
+            return Err(source.error(&none.span(), problem));
+        }
+    };
+    Ok(BackupSettings { dir: absolute(dir, written), database })
+}
+
+fn retention(source: &Source, table: &RetentionTable) -> Result<Retention, SettingsError> {
+    let Some(written) = &table.releases else { return Ok(Retention::default()) };
+    let [least, most] = RELEASES_BOUNDS;
+    let releases = *written.get_ref();
+    match usize::try_from(releases) {
+        Ok(value) if (least..=most).contains(&releases) => Ok(Retention { releases: value }),
+        _ => {
+            let problem = format!("{releases} is not between {least} and {most}");
+            let hint = "the running release and the one before it are the least that a rollback needs";
+            Err(source.error(&written.span(), problem).with_hint(hint))
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! How each kind of step is taken back. Uses nothing but what the plan holds, and tolerates what never happened or
+//! happened in part.
+
+use super::Executor;
+use crate::backend::{BackendResult, CancelToken};
+use crate::plan::{Action, Step};
+
+impl Executor<'_> {
+    /// Ensures that a step's effect is gone. Can't be cancelled: the way back is always gone to its end.
+    pub(super) async fn undo_effect(&self, step: &Step) -> BackendResult<()> {
+        let call = self.call(&step.id, CancelToken::new());
+        match &step.action {
+            Action::Snapshot { file, .. } => self.backend.stacks().discard_snapshot(file).await,
+            Action::Build { targets, .. } => {
+                for reference in targets.values() {
+                    self.backend.images().untag(reference).await?;
+                }
+                Ok(())
+            }
+            Action::Tag { reference, prior, .. } => match prior {
+                Some(id) => self.backend.images().tag(id, reference).await,
+                None => self.backend.images().untag(reference).await,
+            },
+            Action::Swap { stack, snapshot, .. } => {
+                self.backend.stacks().restore(stack, snapshot, &call).await
+            }
+            Action::External { kind, version, payload } => {
+                self.handler(kind)?.undo(*version, payload, &call).await
+            }
+            // A complete backup is kept: it is true, and harms nothing. The rest leaves nothing behind.
+            Action::Backup { .. }
+            | Action::Fetch { .. }
+            | Action::AwaitHealth { .. }
+            | Action::Commit { .. }
+            | Action::Untag { .. }
+            | Action::DiscardSnapshot { .. } => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Environments share nothing that one could break for the other, as far as their renders can tell.
+//!
+//! A rollback starts what ran before with the configuration that there is, so that only what it moves is held against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::{Render, Resource, ServiceName, Verb};
+use crate::plan::ports::{collide, wanted_ports};
+use crate::plan::{Finding, ObservedEnvironment, PlanInput, Severity};
+
+const GATE: &str = "isolation";
+
+pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
+    let Some(target) = input.target() else { return Vec::new() };
+    input.others().flat_map(|(_, other)| between(input, target, other)).collect()
+}
+
+fn between(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironment) -> Vec<Finding> {
+    let (ra, rb) = (&a.render, &b.render);
+    let mut findings = Vec::new();
+    findings.extend(same_container_names(ra, rb));
+    findings.extend(same_ports(input, a, b));
+    findings.extend(same_resources("volume", &ra.volumes, &rb.volumes).map(|(name, keys)| {
+        both(ra, rb, &format!("use the same volume {name}"))
+            .seen(keys)
+            .mend("give each a volume of its own name")
+    }));
+    findings.extend(same_networks(ra, rb));
+    findings.extend(same_databases(ra, rb));
+    findings.extend(foreign_env_files(ra, rb));
+    findings.extend(foreign_env_files(rb, ra));
+    if matches!(input.request.verb, Verb::Rollback { .. }) {
+        findings.iter_mut().for_each(|finding| finding.severity = Severity::Note);
+    }
+    findings.extend(same_project(ra, rb));
+    findings.extend(same_images(ra, rb));
+    findings
+}
+
+fn both(a: &Render, b: &Render, what: &str) -> Finding {
+    Finding::refuse(GATE, format!("{} and {} {what}", a.stack.environment, b.stack.environment))
+}
+
+fn same_project(a: &Render, b: &Render) -> Option<Finding> {
+    (a.stack.project == b.stack.project).then(|| {
+        both(a, b, &format!("are the same Compose project, {}", a.stack.project))
+            .mend("set COMPOSE_PROJECT_NAME in one of the env files, or `project` in ala-promote.toml")
+    })
+}
+
+fn same_container_names(a: &Render, b: &Render) -> Vec<Finding> {
+    let names = |render: &Render| -> BTreeMap<String, ServiceName> {
+        let named = |(service, spec): (&ServiceName, &crate::domain::ServiceSpec)| {
+            spec.container_name.clone().map(|name| (name, service.clone()))
+        };
+        render.services.iter().filter_map(named).collect()
+    };
+    let theirs = names(b);
+    names(a)
+        .into_iter()
+        .filter(|(name, _)| theirs.contains_key(name))
+        .map(|(name, service)| {
+            both(a, b, &format!("both name a container {name}"))
+                .seen(format!("services.{service}.container_name"))
+                .mend("give each a container_name of its own, or none")
+        })
+        .collect()
+}
+
+fn same_ports(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironment) -> Vec<Finding> {
+    let theirs = wanted_ports(input, b);
+    let mut findings = Vec::new();
+    for (service, port) in wanted_ports(input, a) {
+        if let Some((other, _)) = theirs.iter().find(|(_, p)| collide(p, port))
+            && let Some(published) = port.published
+        {
+            findings.push(
+                both(&a.render, &b.render, &format!("both publish port {published}"))
+                    .seen(format!("{}: services.{service}.ports", a.render.stack.environment))
+                    .seen(format!("{}: services.{other}.ports", b.render.stack.environment))
+                    .mend("publish another port in one of them; Compose appends an overlay's `ports` to the base's"),
+            );
+        }
+    }
+    findings
+}
+
+fn same_images(a: &Render, b: &Render) -> Vec<Finding> {
+    let built: BTreeSet<_> = [a, b]
+        .into_iter()
+        .flat_map(|render| render.services.values())
+        .filter(|spec| spec.build.is_some())
+        .filter_map(|spec| spec.image.as_ref())
+        .collect();
+    let images = |render: &Render| -> BTreeSet<_> {
+        render.services.values().filter_map(|spec| spec.image.clone()).filter(|i| built.contains(i)).collect()
+    };
+    let theirs = images(b);
+    images(a)
+        .into_iter()
+        .filter(|reference| theirs.contains(reference))
+        .map(|reference| {
+            both(a, b, &format!("use the same image reference {reference}"))
+                .mend(format!("set `image:` in the overlay, such as {}:staging", reference.repository()))
+        })
+        .collect()
+}
+
+fn same_resources<'a>(
+    kind: &'a str,
+    a: &'a BTreeMap<String, Resource>,
+    b: &'a BTreeMap<String, Resource>,
+) -> impl Iterator<Item = (String, String)> + 'a {
+    a.iter().filter_map(move |(key, resource)| {
+        let shared = b.iter().find(|(_, other)| other.name == resource.name)?;
+        Some((resource.name.clone(), format!("{kind}s.{key} and {kind}s.{}", shared.0)))
+    })
+}
+
+/// A shared network is a danger where a name on it could mean either environment's service.
+fn same_networks(a: &Render, b: &Render) -> Vec<Finding> {
+    let joined = |render: &Render, name: &str| -> BTreeSet<ServiceName> {
+        let key = |k: &String| render.networks.get(k).is_some_and(|n| n.name == name);
+        let joins = |spec: &crate::domain::ServiceSpec| spec.networks.iter().any(key);
+        render.services.iter().filter(|(_, spec)| joins(spec)).map(|(service, _)| service.clone()).collect()
+    };
+    same_resources("network", &a.networks, &b.networks)
+        .map(|(name, keys)| {
+            let (ours, theirs) = (joined(a, &name), joined(b, &name));
+            let ambiguous: Vec<String> = ours.intersection(&theirs).map(ToString::to_string).collect();
+            if ambiguous.is_empty() {
+                let environments = format!("{} and {}", a.stack.environment, b.stack.environment);
+                return Finding::note(GATE, format!("{environments} share the network {name}")).seen(keys);
+            }
+            both(
+                a,
+                b,
+                &format!("share the network {name}, where these names mean either: {}", ambiguous.join(", ")),
+            )
+            .seen(keys)
+            .mend("give each a network of its own")
+        })
+        .collect()
+}
+
+/// The same database server and name outside both stacks. A host that is a service of its own stack is apart already.
+fn same_databases(a: &Render, b: &Render) -> Vec<Finding> {
+    let ours = external_databases(a);
+    let theirs = external_databases(b);
+    ours.iter()
+        .filter_map(|(place, key)| {
+            let other = theirs.get(place)?;
+            Some(
+                both(a, b, "use the same database")
+                    .seen(format!("{}: {key}", a.stack.environment))
+                    .seen(format!("{}: {other}", b.stack.environment))
+                    .mend("give each a database of its own"),
+            )
+        })
+        .collect()
+}
+
+fn external_databases(render: &Render) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (service, spec) in &render.services {
+        for (key, value) in &spec.environment {
+            if let Some((host, place)) = database_place(value.reveal())
+                && !render.services.contains_key(host.as_str())
+            {
+                found.insert(place, format!("services.{service}.environment.{key}"));
+            }
+        }
+    }
+    found
+}
+
+/// Host, and host with port and database, of a database URL. The password may hold anything, `/` and `@` included.
+fn database_place(value: &str) -> Option<(String, String)> {
+    let (scheme, rest) = value.strip_prefix("jdbc:").unwrap_or(value).split_once("://")?;
+    let default_port = match scheme.split('+').next()? {
+        "postgres" | "postgresql" => "5432",
+        "mysql" | "mariadb" => "3306",
+        "mongodb" => "27017",
+        _ => return None,
+    };
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, port) = authority.split_once(':').unwrap_or((authority, default_port));
+    let (host, database) = (host.to_ascii_lowercase(), path.split(['?', '#']).next()?);
+    let place = format!("{host}:{port}/{database}");
+    Some((host, place))
+}
+
+/// `env_file:` ignores `--env-file`, so a base's `env_file: .env` gives an overlay the other environment's secrets.
+fn foreign_env_files(a: &Render, b: &Render) -> Vec<Finding> {
+    let Some(theirs) = &b.stack.env_file else { return Vec::new() };
+    if a.stack.env_file.as_ref() == Some(theirs) {
+        return Vec::new();
+    }
+    a.services
+        .iter()
+        .filter(|(_, spec)| spec.env_files.contains(theirs))
+        .map(|(service, _)| {
+            let (ours, other) = (&a.stack.environment, &b.stack.environment);
+            Finding::refuse(
+                GATE,
+                format!("service {service} of {ours} gets the values of {other} from {}", theirs.display()),
+            )
+            .seen(format!(
+                "services.{service}.env_file: {} ({ours} renders it too: --env-file does not replace it)",
+                theirs.display()
+            ))
+            .mend("replace `env_file:` by `environment:` with the variables that the service needs")
+        })
+        .collect()
+}

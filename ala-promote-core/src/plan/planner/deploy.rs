@@ -1,0 +1,119 @@
+//! Putting a release on the environment that builds it.
+
+use std::collections::BTreeMap;
+
+use super::draft::Draft;
+use super::{release, unseen, unusable};
+use crate::domain::{ImageReference, ReleaseKind, ServiceName};
+use crate::plan::pairing::PromotedService;
+use crate::plan::{
+    Action, Finding, ImageSource, PlanInput, PlannedImage, PlannedRelease, StageKind, StepClass,
+};
+
+pub(super) fn draft<'a>(
+    input: &'a PlanInput<'a>,
+    build: bool,
+    keep_failed: bool,
+) -> Result<Draft<'a>, Finding> {
+    let mut draft = Draft::new(input)?;
+    draft.keep_failed = keep_failed;
+    draft.pin()?;
+    let images = if build { build_images(&mut draft)? } else { tagged_images(&draft)? };
+    draft.backup();
+
+    // A release counts as tested where others are promoted from; elsewhere it was just built.
+    let is_source = input.settings.promoted_from(&input.request.environment).next().is_some();
+    let kind = if is_source { ReleaseKind::Tested } else { ReleaseKind::Built };
+    let tag = release::new_tag(input, kind)?;
+    let release =
+        PlannedRelease { tag, kind, created_at: input.now, images, source: input.observed.source.clone() };
+
+    let mut targets: BTreeMap<ImageReference, ImageSource> = BTreeMap::new();
+    for promoted in &draft.promoted {
+        let Some(image) = release.images.get(promoted.service) else { continue };
+        let own = promoted.reference.with_tag(release.tag.as_str());
+        let own = own.map_err(|e| unusable("the release's tag can't be set", &e))?;
+        targets.insert(promoted.reference.clone(), image.image.clone());
+        targets.insert(own, image.image.clone());
+    }
+    keep_old(&draft, &release, &mut targets);
+    let tags = targets.into_iter().map(|(reference, to)| draft.tag(reference, to)).collect();
+    draft.stage(StageKind::Tag, StepClass::Compensable, tags);
+
+    draft.swap_and_commit(release);
+    let temporary = if build { build_references(&draft)?.into_values().collect() } else { Vec::new() };
+    draft.retire(temporary);
+    Ok(draft)
+}
+
+/// In a protected environment the images before stay at hand under the documented name, unless they are what comes.
+pub(super) fn keep_old(
+    draft: &Draft<'_>,
+    next: &PlannedRelease,
+    targets: &mut BTreeMap<ImageReference, ImageSource>,
+) {
+    let Some(before) = draft.before.release.as_ref().filter(|_| draft.environment.protected) else { return };
+    let stays = |p: &PromotedService<'_>| match (p.image_in(before), next.images.get(p.service)) {
+        (Some(old), Some(PlannedImage { image: ImageSource::Known(new), .. })) => old.identity.is_same(new),
+        _ => false,
+    };
+    if draft.promoted.iter().all(stays) {
+        return;
+    }
+    for promoted in &draft.promoted {
+        if let (Some(image), Some(old)) = (promoted.image_in(before), release::old(promoted.reference)) {
+            targets.insert(old, ImageSource::Known(image.identity.clone()));
+        }
+    }
+}
+
+/// The services to build, each with a reference that only this operation uses. Of several that build one repository,
+/// the first by name does it.
+fn build_references(draft: &Draft<'_>) -> Result<BTreeMap<ServiceName, ImageReference>, Finding> {
+    let mut targets: BTreeMap<ServiceName, ImageReference> = BTreeMap::new();
+    for promoted in draft.promoted.iter().filter(|p| p.spec.build.is_some()) {
+        let tag = format!("ala-promote-{}", draft.input.operation);
+        let reference = promoted.reference.with_tag(&tag);
+        let reference = reference.map_err(|e| unusable("an image can't be built", &e))?;
+        if !targets.values().any(|taken| taken == &reference) {
+            targets.insert(promoted.service.clone(), reference);
+        }
+    }
+    Ok(targets)
+}
+
+fn build_images(draft: &mut Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedImage>, Finding> {
+    let targets = build_references(draft)?;
+    let step = draft.upcoming_id();
+    let built_by = |repository: &str| {
+        targets.iter().find(|(_, reference)| reference.repository() == repository).map(|(service, _)| service)
+    };
+    let mut images = BTreeMap::new();
+    for promoted in &draft.promoted {
+        let repository = promoted.reference.repository();
+        let image = match built_by(repository) {
+            Some(service) => ImageSource::Built { step: step.clone(), service: service.clone() },
+            None => ImageSource::Known(tagged(draft, promoted.reference)?),
+        };
+        images.insert(promoted.service.clone(), PlannedImage { repository: repository.to_owned(), image });
+    }
+    let names = targets.keys().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
+    let action = Action::Build { stack: draft.stack.clone(), targets };
+    draft.stage(StageKind::Build, StepClass::Compensable, vec![(format!("build {names}"), action)]);
+    Ok(images)
+}
+
+fn tagged_images(draft: &Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedImage>, Finding> {
+    let mut images = BTreeMap::new();
+    for promoted in &draft.promoted {
+        let image = ImageSource::Known(tagged(draft, promoted.reference)?);
+        let repository = promoted.reference.repository().to_owned();
+        images.insert(promoted.service.clone(), PlannedImage { repository, image });
+    }
+    Ok(images)
+}
+
+fn tagged(draft: &Draft<'_>, reference: &ImageReference) -> Result<crate::domain::ImageIdentity, Finding> {
+    let found = draft.input.observed.references.get(reference);
+    found.cloned().ok_or_else(|| unseen(&format!("an image named {reference}")))
+}

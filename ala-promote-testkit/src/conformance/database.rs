@@ -1,0 +1,94 @@
+//! Databases and their backups.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use ala_promote_core::backend::{BackendErrorKind, BackendResult, Call, DatabaseTarget};
+use ala_promote_core::domain::{BackupManifest, OperationId};
+use sha2::{Digest, Sha256};
+
+use super::Fixture;
+use super::case::{CaseResult, Miss, hold, refused, same, some};
+
+async fn target(f: &Fixture) -> Result<DatabaseTarget, Miss> {
+    let service = f.database.as_ref().ok_or(Miss::NotApplicable("the fixture has no database"))?;
+    let render = f.backend.stacks().render(&f.stack).await?;
+    let containers = f.backend.stacks().containers(&f.stack.project).await?;
+    let found = f.backend.database().detect(&render, &containers).await?;
+    some(found.into_iter().find(|target| target.service == *service), "the database")
+}
+
+async fn dump(
+    f: &Fixture,
+    operation: &str,
+    file: &Path,
+    call: &Call,
+) -> Result<BackendResult<BackupManifest>, Miss> {
+    let (target, operation) = (target(f).await?, OperationId::new(operation)?);
+    Ok(f.backend.database().dump(&f.stack, &target, &operation, file, call).await)
+}
+
+/// Databases are found by their image, and whether they run; nothing else is one.
+pub async fn the_database_is_detected(f: &Fixture) -> CaseResult {
+    hold(target(f).await?.running, "a running database is said not to run")?;
+    let render = f.backend.stacks().render(&f.stack).await?;
+    let mut others = f.backend.stacks().containers(&f.stack.project).await?;
+    others.retain(|container| Some(&container.service) != f.database.as_ref());
+    same(&f.backend.database().detect(&render, &others).await?, &Vec::new(), "databases among the others")
+}
+
+/// Free space and the database's size can be asked for, before there is any file or folder.
+pub async fn there_is_room_to_ask_for(f: &Fixture) -> CaseResult {
+    let room =
+        f.backend.database().room(&f.stack, &target(f).await?, &f.scratch.join("backups/backup.sql")).await?;
+    hold(room.free_bytes > 0 && room.database_bytes > 0, "there is no space, or no database")
+}
+
+/// A backup is complete, private, and as its manifest says; the manifest stands beside it.
+pub async fn a_dump_is_what_its_manifest_says(f: &Fixture) -> CaseResult {
+    let file = f.scratch.join("backup.sql");
+    let manifest = dump(f, "conformance-1", &file, &Call::silent()).await??;
+    let bytes = std::fs::read(&file)?;
+    same(&manifest.bytes, &u64::try_from(bytes.len()).unwrap_or(u64::MAX), "its size")?;
+    let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    same(&manifest.sha256, &sha256, "its SHA-256")?;
+    same(&manifest.file, &file, "its file")?;
+    same(&(std::fs::metadata(&file)?.permissions().mode() & 0o777), &0o600, "its mode")?;
+    let beside = std::fs::read(f.scratch.join("backup.sql.manifest.json"))?;
+    let beside: BackupManifest = serde_json::from_slice(&beside).map_err(std::io::Error::from)?;
+    same(&beside, &manifest, "the manifest beside it")
+}
+
+/// The folder of a backup need not be there before.
+pub async fn a_dump_makes_its_folder(f: &Fixture) -> CaseResult {
+    let file = f.scratch.join("backups/backup.sql");
+    dump(f, "conformance-1", &file, &Call::silent()).await??;
+    hold(file.exists(), "there is no backup")
+}
+
+/// A complete backup that this very operation made is returned; another operation's is a conflict.
+pub async fn a_dump_is_given_again_to_its_own_operation_only(f: &Fixture) -> CaseResult {
+    let file = f.scratch.join("backup.sql");
+    let manifest = dump(f, "conformance-1", &file, &Call::silent()).await??;
+    let again = dump(f, "conformance-1", &file, &Call::silent()).await??;
+    same(&again, &manifest, "the same operation's backup")?;
+    let other = dump(f, "conformance-2", &file, &Call::silent()).await?;
+    hold(other.is_err(), "another operation was given a backup that it did not make")
+}
+
+/// An existing file is never overwritten.
+pub async fn a_file_that_is_there_is_never_overwritten(f: &Fixture) -> CaseResult {
+    let file = f.scratch.join("backup.sql");
+    std::fs::write(&file, "precious")?;
+    let dumped = dump(f, "conformance-1", &file, &Call::silent()).await?;
+    hold(dumped.is_err(), "a file that is no backup was given as one")?;
+    hold(std::fs::read(&file)? == b"precious", "a file was overwritten")
+}
+
+/// Stops at once when cancelled, and leaves no file.
+pub async fn a_cancelled_dump_leaves_no_file(f: &Fixture) -> CaseResult {
+    let (file, call) = (f.scratch.join("backup.sql"), Call::silent());
+    call.cancel.cancel();
+    refused(dump(f, "conformance-1", &file, &call).await?, BackendErrorKind::Cancelled, "dump")?;
+    hold(!file.exists(), "there is a backup")
+}

@@ -1,0 +1,29 @@
+//! What every backend must do, checked line by line: the behaviours that core's ports document.
+//!
+//! Whoever writes a backend implements [`Subject`] for its tests and runs all cases in one line:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! use ala_promote_testkit::conformance::{MemorySubject, run_all};
+//!
+//! run_all(&MemorySubject).await.assert_ok();
+//! # }
+//! ```
+//!
+//! Each case is a plain async function over a [`Fixture`] of its own, so that it can be called alone too.
+
+mod case;
+mod subject;
+
+pub mod building;
+pub mod database;
+pub mod images;
+pub mod locks;
+pub mod looking;
+pub mod snapshots;
+pub mod stacks;
+pub mod witness;
+
+pub use case::{Case, CaseResult, Miss, Report, all, run, run_all};
+pub use subject::{Fixture, MemorySubject, Subject};

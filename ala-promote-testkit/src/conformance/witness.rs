@@ -1,0 +1,33 @@
+//! The note that a ledger exists.
+
+use ala_promote_core::backend::Witnessed;
+
+use super::Fixture;
+use super::case::{CaseResult, same};
+
+fn note(seq: u64) -> Witnessed {
+    Witnessed { ledger: "conformance".to_owned(), seq, hash: format!("{seq:064x}") }
+}
+
+/// `None` if nothing was ever written.
+pub async fn nothing_was_noted_at_first(f: &Fixture) -> CaseResult {
+    same(&f.backend.witness().read(&f.scratch).await?, &None, "the note")
+}
+
+/// What was written last for this folder.
+pub async fn what_was_noted_last_is_read(f: &Fixture) -> CaseResult {
+    for seq in 1..=3 {
+        f.backend.witness().write(&f.scratch, &note(seq)).await?;
+        same(&f.backend.witness().read(&f.scratch).await?, &Some(note(seq)), "the note")?;
+    }
+    Ok(())
+}
+
+/// Each folder has its own.
+pub async fn folders_have_their_own_notes(f: &Fixture) -> CaseResult {
+    let other = f.scratch.join("other");
+    f.backend.witness().write(&f.scratch, &note(1)).await?;
+    f.backend.witness().write(&other, &note(2)).await?;
+    same(&f.backend.witness().read(&f.scratch).await?, &Some(note(1)), "the first folder's note")?;
+    same(&f.backend.witness().read(&other).await?, &Some(note(2)), "the second folder's note")
+}

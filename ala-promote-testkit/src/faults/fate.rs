@@ -1,0 +1,113 @@
+//! What becomes of calls.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use ala_promote_core::backend::BackendErrorKind;
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It fails, and nothing was done.
+    FailBefore(BackendErrorKind),
+    /// It fails half-way: the backend's future is polled that often, then dropped.
+    FailWithin {
+        /// How often it is polled.
+        polls: u32,
+    },
+    /// It is done, and reported as failed.
+    FailAfter,
+    /// It is done, but the answer is lost: reported as timed out.
+    ReplyLost,
+    /// The process is killed before it began.
+    CrashBefore,
+    /// The process is killed half-way: the backend's future is polled that often, then dropped.
+    CrashWithin {
+        /// How often it is polled.
+        polls: u32,
+    },
+    /// The process is killed right after it was done, before the caller knew.
+    CrashAfter,
+    /// Nothing happens and no answer comes. A build, a dump or a fetch ends when it is cancelled.
+    Hang,
+}
+
+impl Fate {
+    /// Every fate that leaves a call's effect done or not done, for sweeps.
+    pub const WHOLE: [Self; 7] = [
+        Self::FailBefore(BackendErrorKind::Failed),
+        Self::FailBefore(BackendErrorKind::Unavailable),
+        Self::FailAfter,
+        Self::ReplyLost,
+        Self::CrashBefore,
+        Self::CrashAfter,
+        Self::Hang,
+    ];
+
+    /// Every fate that leaves half of it, for a call that took that many polls.
+    pub fn halves(polls: u32) -> impl Iterator<Item = Self> {
+        (1..polls).flat_map(|polls| [Self::FailWithin { polls }, Self::CrashWithin { polls }])
+    }
+}
+
+type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// What becomes of which call. Calls that it does not name go as they go.
+#[derive(Clone, Default)]
+pub struct FaultPlan {
+    fates: BTreeMap<u64, Fate>,
+    from: Option<(u64, Fate)>,
+    hooks: BTreeMap<u64, Hook>,
+}
+
+impl FaultPlan {
+    /// No faults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The call with this number, counted from 1, meets that fate.
+    #[must_use]
+    pub fn at(mut self, call: u64, fate: Fate) -> Self {
+        self.fates.insert(call, fate);
+        self
+    }
+
+    /// The call with this number and all later ones meet that fate, where [`at`](Self::at) says nothing else: an engine
+    /// that went away.
+    #[must_use]
+    pub fn from(mut self, call: u64, fate: Fate) -> Self {
+        self.from = Some((call, fate));
+        self
+    }
+
+    /// Something else happens just before the call with this number: Ctrl-C, another operator's hand.
+    #[must_use]
+    pub fn before(mut self, call: u64, act: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hooks.insert(call, Arc::new(act));
+        self
+    }
+
+    pub(super) fn fate(&self, call: u64) -> Option<Fate> {
+        let later = self.from.filter(|(first, _)| call >= *first).map(|(_, fate)| fate);
+        self.fates.get(&call).copied().or(later)
+    }
+
+    pub(super) fn hook(&self, call: u64) -> Option<Hook> {
+        self.hooks.get(&call).cloned()
+    }
+}
+
+impl fmt::Debug for FaultPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hooks: Vec<_> = self.hooks.keys().collect();
+        f.debug_struct("FaultPlan")
+            .field("fates", &self.fates)
+            .field("from", &self.from)
+            .field("hooks", &hooks)
+            .finish()
+    }
+}

@@ -1,0 +1,24 @@
+//! The notes on ledgers.
+
+use std::path::Path;
+
+use ala_promote_core::backend::{BackendResult, Witness, Witnessed};
+use async_trait::async_trait;
+
+use super::MemoryBackend;
+
+#[async_trait]
+impl Witness for MemoryBackend {
+    async fn read(&self, dir: &Path) -> BackendResult<Option<Witnessed>> {
+        self.step().await;
+        Ok(self.state().witness.get(dir).cloned())
+    }
+
+    async fn write(&self, dir: &Path, witnessed: &Witnessed) -> BackendResult<()> {
+        self.step().await;
+        self.change(&format!("note the ledger of {}", dir.display()), |state, _| {
+            state.witness.insert(dir.to_owned(), witnessed.clone());
+            Ok(())
+        })
+    }
+}
