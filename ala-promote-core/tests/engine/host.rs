@@ -126,7 +126,9 @@ impl Host {
     pub(crate) fn database(&self) -> BTreeSet<(String, u64)> {
         let state = self.world.state();
         let dbs = state.containers.values().filter(|c| c.service.as_str() == "db");
-        dbs.filter(|c| c.stack.environment.as_str() == "production").map(|c| (c.id.clone(), c.starts)).collect()
+        dbs.filter(|c| c.stack.environment.as_str() == "production")
+            .map(|c| (c.id.clone(), c.starts))
+            .collect()
     }
 
     pub(crate) fn snapshots(&self) -> Vec<std::path::PathBuf> {

@@ -105,13 +105,13 @@ impl Story {
     fn check_undo(&self, step: &StepId) {
         assert!(!self.is_committed(), "undo after the commit");
         for later in self.plan.steps().skip(self.place(step) + 1) {
-            let stage = |id: &StepId| self.plan.stages.iter().position(|s| s.steps.iter().any(|x| &x.id == id));
+            let stage =
+                |id: &StepId| self.plan.stages.iter().position(|s| s.steps.iter().any(|x| &x.id == id));
             if stage(&later.id) == stage(step) {
                 continue;
             }
             let last = self.last_of(&later.id);
-            let is_over =
-                matches!(last, None | Some(Body::UndoFinished { .. } | Body::UndoFailed { .. }));
+            let is_over = matches!(last, None | Some(Body::UndoFinished { .. } | Body::UndoFailed { .. }));
             assert!(is_over, "{step} is undone before {}: {last:?}", later.id);
         }
     }
@@ -230,10 +230,7 @@ impl Story {
             Outcome::Kept { .. } => {
                 assert!(self.plan.keep_failed);
                 let turned = self.records.iter().find(|body| {
-                    matches!(
-                        body,
-                        Body::StepFailed { .. } | Body::Cancelled | Body::RecoveryStarted { .. }
-                    )
+                    matches!(body, Body::StepFailed { .. } | Body::Cancelled | Body::RecoveryStarted { .. })
                 });
                 let health = self.plan.stages.iter().find(|stage| stage.kind == StageKind::Health).unwrap();
                 assert!(
@@ -310,7 +307,9 @@ fn a_failure_waits_for_the_siblings_and_takes_them_back_too() {
     progress.apply(&Body::UndoFinished { step: StepId::numbered(3) });
     assert!(matches!(progress.next(), Next::Undo(step) if step.id == StepId::numbered(2)));
     progress.apply(&Body::UndoFinished { step: StepId::numbered(2) });
-    assert!(matches!(progress.next(), Next::EndBackward { reason: "step 2: it failed", kept, .. } if kept.len() == 1));
+    assert!(
+        matches!(progress.next(), Next::EndBackward { reason: "step 2: it failed", kept, .. } if kept.len() == 1)
+    );
 }
 
 #[test]
@@ -329,8 +328,7 @@ fn what_the_way_back_needs_is_kept_while_it_is_stuck_and_all_is_tried_again() {
     let mut progress = of(plan, stuck);
     let Next::EndBackward { stuck, kept, .. } = progress.next() else { panic!() };
     assert_eq!((stuck.len(), kept.len()), (1, 1));
-    let outcome =
-        Outcome::NeedsAttention { reason: String::new(), state: Vec::new(), commands: Vec::new() };
+    let outcome = Outcome::NeedsAttention { reason: String::new(), state: Vec::new(), commands: Vec::new() };
     progress.apply(&Body::OperationEnded { outcome });
     assert!(matches!(progress.next(), Next::Nothing(_)));
     progress.apply(&Body::RecoveryStarted { actor: actor() });
@@ -338,7 +336,9 @@ fn what_the_way_back_needs_is_kept_while_it_is_stuck_and_all_is_tried_again() {
         assert!(matches!(progress.next(), Next::Undo(step) if step.id == StepId::numbered(again)));
         progress.apply(&Body::UndoFinished { step: StepId::numbered(again) });
     }
-    assert!(matches!(progress.next(), Next::EndBackward { stuck, kept, .. } if stuck.is_empty() && kept.len() == 1));
+    assert!(
+        matches!(progress.next(), Next::EndBackward { stuck, kept, .. } if stuck.is_empty() && kept.len() == 1)
+    );
 }
 
 #[test]

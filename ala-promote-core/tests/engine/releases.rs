@@ -15,9 +15,10 @@ fn keeping(releases: usize) -> Host {
 /// Whether each image of a release is in the store, under a tag of the release's own.
 fn is_kept(host: &Host, tag: &ReleaseTag) -> bool {
     let (view, state) = (host.view(), host.world.state());
-    view.releases[tag].images.values().all(|image| {
-        state.references.get(&image.pin(tag).unwrap()) == Some(&image.identity.id)
-    })
+    view.releases[tag]
+        .images
+        .values()
+        .all(|image| state.references.get(&image.pin(tag).unwrap()) == Some(&image.identity.id))
 }
 
 /// As `docker image prune -a` would, but for what containers use: images without any tag.
@@ -25,7 +26,8 @@ fn prune(host: &Host) {
     host.world
         .act("docker image prune", |state| {
             let (tags, used) = (state.references.clone(), state.containers.clone());
-            let named = |id: &ImageId| tags.values().any(|t| t == id) || used.values().any(|c| &c.image == id);
+            let named =
+                |id: &ImageId| tags.values().any(|t| t == id) || used.values().any(|c| &c.image == id);
             state.images.retain(|id, _| named(id));
         })
         .unwrap();
@@ -182,7 +184,8 @@ async fn tags_under_production_s_own_repository_are_let_go_too() {
 async fn a_renamed_repository_and_a_new_service_keep_rollback_possible() {
     let host = Host::with_release(true).await;
     let before = host.production();
-    for (environment, image) in [("staging", "ala-backend:staging"), ("production", "ala-backend:production")] {
+    for (environment, image) in [("staging", "ala-backend:staging"), ("production", "ala-backend:production")]
+    {
         host.world
             .edit(environment, |e| {
                 drop(e.service("backend").image(image));
@@ -274,7 +277,9 @@ async fn from_something_unknown_a_rollback_goes_to_the_last_known_release() {
     host.world
         .act("a stray image is put in the backend's place", |state| {
             for container in state.containers.values_mut() {
-                if container.stack.environment.as_str() == "production" && container.service.as_str() == "backend" {
+                if container.stack.environment.as_str() == "production"
+                    && container.service.as_str() == "backend"
+                {
                     container.image = stray.clone();
                 }
             }

@@ -144,10 +144,10 @@ async fn a_first_deployment_starts_everything_and_a_failed_one_leaves_nothing() 
             .image("postgres:15");
         let host = Host::of(world);
         if bad {
-            host.world.commit(SourceCommit::new("bad").behaviour(
-                "backend",
-                ImageBehaviour::UnhealthyIn("staging".parse().unwrap()),
-            ));
+            host.world.commit(
+                SourceCommit::new("bad")
+                    .behaviour("backend", ImageBehaviour::UnhealthyIn("staging".parse().unwrap())),
+            );
         }
         host
     };
@@ -258,10 +258,10 @@ async fn a_build_that_fails_leaves_the_running_staging_alone() {
 async fn a_failed_release_is_kept_where_that_was_asked_for() {
     let host = Host::with_release(false).await;
     let good = host.current("staging");
-    host.world.commit(SourceCommit::new("bad").behaviour(
-        "backend",
-        ImageBehaviour::UnhealthyIn("staging".parse().unwrap()),
-    ));
+    host.world.commit(
+        SourceCommit::new("bad")
+            .behaviour("backend", ImageBehaviour::UnhealthyIn("staging".parse().unwrap())),
+    );
     let before = host.staging();
     let outcome = host.operate("staging", Verb::Deploy { build: true, keep_failed: true }).await;
     assert!(matches!(outcome, Ok(Outcome::Kept { .. })), "{outcome:?}");

@@ -47,7 +47,7 @@ fn target(service: &str, port: Option<u16>) -> HealthTarget {
         promoted: true,
         job: false,
         ports: ports.into_iter().collect(),
-        path: "/".into(),
+        path: None,
         replicas: 1,
     }
 }

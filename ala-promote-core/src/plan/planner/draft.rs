@@ -243,7 +243,7 @@ pub(super) fn health_target(
         promoted,
         job: awaited_to_end || spec.restart.as_deref() == Some("no"),
         ports: ports.iter().filter(|(s, _)| *s == service).map(|(_, port)| (*port).clone()).collect(),
-        path: settings.and_then(|s| s.health_path.clone()).unwrap_or_else(|| "/".to_owned()),
+        path: settings.and_then(|s| s.health_path.clone()),
         replicas: spec.replicas,
     }
 }
