@@ -30,7 +30,7 @@ use tempfile::TempDir;
 
 use self::env_file::EnvFile;
 use self::failure::Explain;
-use self::invocation::{Environment, arguments};
+use self::invocation::{Environment, arguments, arguments_without_project};
 use self::model::Model;
 use self::raw::RawFiles;
 use self::scrub::Scrubber;
@@ -116,6 +116,7 @@ impl Compose {
             stack,
             family: self.tool.family(),
             profiles: &profiles,
+            separator: self.separator(stack, &prepared).await?,
             env_files: &env_files,
             scrub: &prepared.scrub,
         };
@@ -237,7 +238,7 @@ impl Compose {
     ) -> BackendResult<BTreeMap<String, Vec<PathBuf>>> {
         let mut texts: Vec<String> = prepared.raw.env_files.values().flatten().cloned().collect();
         texts.retain(|text| text.contains('$'));
-        let filled = self.interpolate(stack, prepared, &texts).await?;
+        let filled = self.interpolate(stack, prepared, &texts, arguments).await?;
         let filled: BTreeMap<_, _> = texts.iter().zip(filled).collect();
         let path = |text: &String| PathBuf::from(filled.get(text).unwrap_or(text));
         let paths = prepared.raw.env_files.iter();
@@ -248,6 +249,14 @@ impl Compose {
     async fn profiles(&self, stack: &StackRef, prepared: &Prepared) -> BackendResult<Vec<String>> {
         let value = self.variable(stack, prepared, "COMPOSE_PROFILES").await?.unwrap_or_default();
         Ok(value.split(',').map(|profile| profile.trim().to_owned()).filter(|p| !p.is_empty()).collect())
+    }
+
+    /// What stands between project and service in the name of an image that only Compose names.
+    async fn separator(&self, stack: &StackRef, prepared: &Prepared) -> BackendResult<char> {
+        let compatible = self.variable(stack, prepared, "COMPOSE_COMPATIBILITY").await?;
+        let compatible =
+            compatible.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "true" | "TRUE"));
+        Ok(if self.tool.family() == Family::One || compatible { '_' } else { '-' })
     }
 
     /// The value of a variable of the env file, as Compose reads it.
@@ -264,7 +273,7 @@ impl Compose {
             return Ok(None);
         }
         let text = format!("${{{name}-}}");
-        let value = self.interpolate(stack, prepared, &[text]).await?.pop();
+        let value = self.interpolate(stack, prepared, &[text], arguments_without_project).await?.pop();
         Ok(value.filter(|value| !value.is_empty()))
     }
 
@@ -274,6 +283,7 @@ impl Compose {
         stack: &StackRef,
         prepared: &Prepared,
         texts: &[String],
+        arguments: fn(&StackRef, Family) -> Vec<OsString>,
     ) -> BackendResult<Vec<String>> {
         if texts.is_empty() {
             return Ok(Vec::new());

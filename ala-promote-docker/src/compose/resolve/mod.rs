@@ -14,6 +14,7 @@ pub(crate) use self::running::RunningProject;
 use self::running::{Started, is_same_path};
 use super::convention::{default_files, is_project, listed_files, normalised};
 use super::env_file::{self, EnvFile};
+use super::invocation::arguments_without_project;
 use super::raw::RawFile;
 use super::tool::Family;
 use super::{Compose, invalid};
@@ -325,7 +326,8 @@ impl<'a> Resolver<'a> {
             let asked = stack(environment, project(environment, "ala-promote", "")?, Vec::new());
             let asked = StackRef { env_file: asked.env_file.filter(|path| path.is_file()), ..asked };
             let prepared = self.compose.prepare(&asked)?;
-            let filled = self.compose.interpolate(&asked, &prepared, &[name]).await?;
+            let filled =
+                self.compose.interpolate(&asked, &prepared, &[name], arguments_without_project).await?;
             return project(environment, &filled.concat(), &by);
         }
         project(environment, &normalised(&folder, family), &format!("the folder {}", dir.display()))

@@ -9,7 +9,7 @@ use ala_promote_core::config::{
 use ala_promote_core::domain::StackRef;
 
 use super::super::tool::Tool;
-use super::{Folder, composes};
+use super::{Folder, composes, is_v1};
 use crate::compose::{Compose, LockSlot, RunningProject};
 
 const BASE: &str = "services:\n  api: {build: ., image: 'api:production'}\n  db: {image: pg}\n";
@@ -172,6 +172,12 @@ async fn values_that_need_reading_are_read_by_compose() {
     for compose in composes().await {
         let stack = compose.resolve(&settings(&folder), &"production".parse().unwrap(), &[]).await.unwrap();
         assert_eq!(stack.project.as_str(), "shop-live", "{}", compose.describe());
+    }
+    folder.write("app/.env", "APP=shop\n");
+    folder.write("app/docker-compose.yml", &format!("name: ${{APP}}-file\n{BASE}"));
+    for compose in composes().await.into_iter().filter(|compose| !is_v1(compose)) {
+        let stack = compose.resolve(&settings(&folder), &"production".parse().unwrap(), &[]).await.unwrap();
+        assert_eq!(stack.project.as_str(), "shop-file");
     }
 }
 
