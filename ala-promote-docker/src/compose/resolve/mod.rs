@@ -111,7 +111,10 @@ impl<'a> Resolver<'a> {
         depth: usize,
     ) -> BackendResult<StackRef> {
         require_files(environment, files)?;
-        let mut candidates = self.started_here(environment);
+        let written = self.settings.derived_file(&environment.name);
+        let candidates = self.started_here(environment).into_iter();
+        let mut candidates: Vec<_> =
+            candidates.map(|started| started.seen_through(&written, files)).collect();
         candidates.retain(|started| started.has_files(files));
         let named = self.named(environment).await?;
         if let Some(started) = self.chosen(environment, named.as_ref(), &candidates)? {
@@ -146,7 +149,7 @@ impl<'a> Resolver<'a> {
             None => derived(environment, &base)?,
         };
         let mut others = self.started_here(environment);
-        others.retain(|started| started.has_file(overlay) && started.project != project);
+        others.retain(|started| self.is_marked(started, environment) && started.project != project);
         if let Some(other) = others.first() {
             return Err(conflict(
                 environment,
@@ -223,15 +226,8 @@ impl<'a> Resolver<'a> {
     async fn candidates(&self, environment: &EnvironmentSettings) -> BackendResult<Vec<Started>> {
         let mut candidates = self.started_here(environment);
         for other in self.others(environment) {
-            candidates.retain(|started| match &other.files {
-                ComposeFiles::OverlayOn { overlay, .. } => !started.has_file(overlay),
-                ComposeFiles::Exactly(files) => !started.has_files(files),
-                _ => true,
-            });
+            candidates.retain(|started| !self.is_marked(started, other));
             let own = self.named(environment).await?;
-            // Started without inherited ports, its containers name that file instead of its own.
-            let derived = self.settings.derived_file(&other.name);
-            candidates.retain(|started| !started.has_file(&derived));
             if let Some(claim) = self.named(other).await?
                 && own.is_none_or(|own| own.project != claim.project)
             {
@@ -239,6 +235,17 @@ impl<'a> Resolver<'a> {
             }
         }
         Ok(candidates)
+    }
+
+    /// Whether it was started from files that only this environment has: its overlay, its own list, or what was written
+    /// to start it without inherited ports.
+    fn is_marked(&self, started: &Started, environment: &EnvironmentSettings) -> bool {
+        started.has_file(&self.settings.derived_file(&environment.name))
+            || match &environment.files {
+                ComposeFiles::OverlayOn { overlay, .. } => started.has_file(overlay),
+                ComposeFiles::Exactly(files) => started.has_files(files),
+                _ => false,
+            }
     }
 
     fn others(&self, environment: &EnvironmentSettings) -> impl Iterator<Item = &'a EnvironmentSettings> {
@@ -376,27 +383,16 @@ impl<'a> Resolver<'a> {
                  if the folder was moved here, recreate its containers once with Compose",
             ));
         }
-        let overlay_of = |other: &EnvironmentSettings| match &other.files {
-            ComposeFiles::OverlayOn { overlay, .. } => Some(overlay.clone()),
-            _ => None,
-        };
-        let overlays: Vec<_> = self.others(environment).filter_map(overlay_of).collect();
         let mixed = same.find_map(|running| {
             let started = Started::new(running, environment);
-            overlays
-                .iter()
-                .find(|overlay| started.has_file(overlay) && !stack.files.contains(overlay))
-                .cloned()
+            let other = self.others(environment).find(|other| self.is_marked(&started, other))?;
+            (!started.has_files(&stack.files)).then_some((started, other))
         });
         match mixed {
             None => Ok(()),
-            Some(overlay) => Err(conflict(
+            Some((started, other)) => Err(conflict(
                 environment,
-                format!(
-                    "containers of its project `{}` were started with {}",
-                    stack.project,
-                    overlay.display()
-                ),
+                format!("containers of its project were started from the files of {}: {started}", other.name),
             )
             .with_hint(format!("start {} again from its own files", stack.environment))),
         }
