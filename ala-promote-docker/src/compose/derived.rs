@@ -12,9 +12,10 @@ use serde_json::Value;
 use super::failure::Explain;
 use super::invocation::arguments;
 use super::model::Port;
+use super::prepared::Prepared;
 use super::render::mapping;
 use super::tool::Family;
-use super::{Compose, Prepared, failed};
+use super::{Compose, failed};
 
 impl Compose {
     /// The stack to start in place of one that does without some of its ports; `None` where it has all of them.

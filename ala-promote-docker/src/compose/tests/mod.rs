@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use ala_promote_core::domain::StackRef;
 use tempfile::TempDir;
 
+use super::raw::RawFiles;
 use super::tool::Family;
-use super::{Compose, LockSlot, RawFiles};
+use super::{Compose, LockSlot};
 
 /// This process's environment, without what would choose a Compose.
 pub(super) fn environment() -> BTreeMap<String, String> {
