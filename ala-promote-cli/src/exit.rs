@@ -18,10 +18,11 @@ pub const USAGE: Exit = Exit(2);
 pub const REFUSED: Exit = Exit(3);
 /// Not confirmed; nothing was changed.
 pub const NOT_CONFIRMED: Exit = Exit(4);
-/// Failed or interrupted, and all is as it was; with `--keep-failed`, but for the failed release, which was left.
+/// Failed or interrupted, and all is as it was.
 pub const PUT_BACK: Exit = Exit(5);
-/// Needs attention: what is what was printed; or interrupted twice, or stopped half-way: `ala-promote recover`. Of
-/// `history --verify`: the record is not what was written.
+/// Needs attention: what is what was printed. Also: left with the failed release, as `--keep-failed` asked; interrupted
+/// twice, or stopped half-way, so that `ala-promote recover` is needed; of `history --verify`, the record is not what
+/// was written.
 pub const NEEDS_ATTENTION: Exit = Exit(6);
 /// An earlier operation needs `ala-promote recover`; nothing was changed.
 pub const NEEDS_RECOVERY: Exit = Exit(7);
@@ -56,8 +57,8 @@ impl From<&Outcome> for Exit {
     fn from(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Committed { .. } => DONE,
-            Outcome::RolledBack { .. } | Outcome::Kept { .. } => PUT_BACK,
-            // Also what a later core may add: better a person looks than nobody.
+            Outcome::RolledBack { .. } => PUT_BACK,
+            // What was kept, and what a later core may add: somebody has to look.
             _ => NEEDS_ATTENTION,
         }
     }

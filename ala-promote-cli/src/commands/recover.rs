@@ -39,7 +39,7 @@ async fn recover_one(app: &App, ui: &Ui, options: &Options, engine: &Engine, pla
     ui.say(&format!("Recovering {}: {}{whose}", plan.operation, plan.request));
     match operation::drive(app, ui, options, engine.recover(plan)).await {
         // Taken back is what a recovery is for.
-        Driven::Ended(Ok(Outcome::RolledBack { .. } | Outcome::Kept { .. })) => exit::DONE,
+        Driven::Ended(Ok(Outcome::RolledBack { .. })) => exit::DONE,
         Driven::Ended(Ok(outcome)) => Exit::from(&outcome),
         Driven::Ended(Err(error)) => operation::failed(ui, error),
         Driven::Left => exit::NEEDS_ATTENTION,

@@ -1,6 +1,8 @@
 //! A plan, for people.
 
-use ala_promote_core::domain::ImageIdentity;
+use std::path::PathBuf;
+
+use ala_promote_core::domain::{ImageIdentity, StackRef};
 use ala_promote_core::plan::{Action, Finding, ImageSource, Plan};
 
 use super::table::Table;
@@ -65,13 +67,23 @@ pub(crate) fn note(note: &Finding) -> String {
     format!("Note:      {}{evidence}{mend}", note.reason)
 }
 
+/// What Compose is called with.
+fn stack(stack: &StackRef) -> Vec<String> {
+    let seen = |path: &PathBuf| text::seen_from(path, &stack.dir).display().to_string();
+    let files = stack.files.iter().map(seen).collect::<Vec<_>>().join(", ");
+    let env_file = stack.env_file.as_ref().map_or_else(|| "none".to_owned(), seen);
+    vec![
+        format!("Project:   {}", stack.project),
+        format!("Files:     {files}"),
+        format!("Env file:  {env_file}"),
+    ]
+}
+
 /// The whole plan: summary, steps, addresses.
 pub(crate) fn whole(plan: &Plan) -> String {
     let mut lines = vec![format!("Plan to {}", plan.request), String::new()];
     lines.extend(summary(plan));
-    if let Some(stack) = &plan.stack {
-        lines.push(format!("Project:   {}", stack.project));
-    }
+    lines.extend(plan.stack.iter().flat_map(stack));
     lines.extend([String::new(), "Steps:".to_owned()]);
     let width = plan.steps().count().to_string().len();
     for (at, step) in plan.steps().enumerate() {

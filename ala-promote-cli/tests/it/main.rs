@@ -2,3 +2,12 @@
 
 mod world;
 mod deploy;
+mod promote;
+mod question;
+mod refusal;
+mod rollback;
+mod json;
+mod stop;
+mod recover;
+mod reading;
+mod binaries;

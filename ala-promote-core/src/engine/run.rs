@@ -76,6 +76,10 @@ impl Stream for Run {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        // What happened is told before more is done, so that who cancels at an event stops what comes after it.
+        if let Poll::Ready(Some(event)) = self.events.poll_recv(cx) {
+            return Poll::Ready(Some(event));
+        }
         if let Some(work) = &mut self.work
             && let Poll::Ready(result) = work.poll_unpin(cx)
         {

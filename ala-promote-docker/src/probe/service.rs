@@ -207,12 +207,13 @@ fn restarts(inspect: &ContainerInspectResponse) -> bool {
     matches!(policy.and_then(|policy| policy.name), Some(Restart::ALWAYS | Restart::UNLESS_STOPPED))
 }
 
-/// What the container's own health check says; `None` where it has none. One that is unhealthy may recover.
+/// What the container's own health check says; `None` where it has none. One that has used up its retries has failed, as
+/// `docker compose up --wait` has it: to wait longer would only be a longer outage.
 fn declared_health(look: &Look) -> Option<Check> {
     match look.container.health? {
         ContainerHealth::Healthy => Some(Ok("healthcheck passed".to_owned())),
         ContainerHealth::Unhealthy => {
-            Some(not_yet(format!("healthcheck: unhealthy{}", last_log(&look.inspect))))
+            Some(failed(format!("healthcheck: unhealthy{}", last_log(&look.inspect))))
         }
         _ => Some(not_yet(format!("healthcheck: starting{}", last_log(&look.inspect)))),
     }
