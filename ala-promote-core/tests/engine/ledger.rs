@@ -1,6 +1,6 @@
 //! Each effect on the world has a durable record before it, of the very step that brings it about.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use ala_promote_core::domain::{StepId, Verb};
@@ -71,9 +71,9 @@ fn bodies(host: &Host) -> Vec<Body> {
 }
 
 /// Whether one of these steps may do that: its action names what was changed.
-fn accounts_for(plan: &Plan, open: &BTreeMap<StepId, ()>, what: &str) -> bool {
+fn accounts_for(plan: &Plan, open: &BTreeSet<StepId>, what: &str) -> bool {
     let actions =
-        open.keys().filter_map(|id| plan.step(id)).map(|step| serde_json::to_value(&step.action).unwrap());
+        open.iter().filter_map(|id| plan.step(id)).map(|step| serde_json::to_value(&step.action).unwrap());
     let reference = |verb: &str| {
         what.strip_prefix(verb).map(|rest| rest.rsplit(" as ").next().unwrap_or(rest).to_owned())
     };
@@ -95,7 +95,7 @@ async fn check(host: &Host, environment: &str, verb: Verb) -> usize {
     let (history, moments) = (host.world.history(), moments.lock().unwrap().clone());
     let records = bodies(host).split_off(first_record);
     assert_eq!(records.len(), moments.len());
-    let mut open = BTreeMap::new();
+    let mut open = BTreeSet::new();
     let mut changes = 0;
     for (at, record) in moments.iter().map(Some).chain([None]).zip(records.iter().map(Some).chain([None])) {
         let upto = at.copied().unwrap_or(history.len());
@@ -110,14 +110,16 @@ async fn check(host: &Host, environment: &str, verb: Verb) -> usize {
         seen = upto;
         match record {
             Some(Body::StepStarted { step } | Body::UndoStarted { step }) => {
-                drop(open.insert(step.clone(), ()))
+                open.insert(step.clone());
             }
             Some(
                 Body::StepFinished { step, .. }
                 | Body::StepFailed { step, .. }
                 | Body::UndoFinished { step }
                 | Body::UndoFailed { step, .. },
-            ) => drop(open.remove(step)),
+            ) => {
+                open.remove(step);
+            }
             _ => {}
         }
     }

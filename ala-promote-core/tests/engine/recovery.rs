@@ -1,10 +1,8 @@
 //! Processes that died, locks that they left, states that need attention, and ledgers that are not what they were.
 
-use std::sync::Arc;
-
-use ala_promote_core::backend::{Backend as _, LockHolder};
+use ala_promote_core::backend::LockHolder;
 use ala_promote_core::domain::{Actor, OperationId, Outcome, Verb};
-use ala_promote_core::engine::{EngineError, EngineErrorKind};
+use ala_promote_core::engine::EngineErrorKind;
 use ala_promote_core::event::Event;
 use ala_promote_core::ledger::{FileLedger, FileLedgerOptions, Journal, LedgerId, MemoryLedger};
 use ala_promote_core::plan::StageKind;
@@ -316,5 +314,4 @@ async fn no_engine_is_an_error_of_the_environment_and_nothing_is_recorded() {
     let error = host.operate("staging", DEPLOY).await.unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::Environment);
     assert!(host.ledger.bytes().is_empty());
-    let _ = Arc::new(host.world.describe());
 }
