@@ -68,7 +68,7 @@ async fn http_on_published_ports_of_what_is_promoted() {
         assert_eq!(seen.evidence, format!("HTTP 200 at http://{}:{port}/", engine.address));
         assert_eq!((seen.port, seen.images), (Some(port), vec![image]));
 
-        let missing = HealthTarget { path: "/nothing".into(), ..web.clone() };
+        let missing = HealthTarget { path: Some("/nothing".into()), ..web.clone() };
         let seen = look(&backend, &stage, missing).await;
         assert_eq!(seen.verdict, HealthVerdict::Starting);
         assert_eq!(seen.evidence, format!("HTTP 404 at http://{}:{port}/nothing", engine.address));
@@ -167,7 +167,7 @@ services:
             format!("healthcheck passed, HTTP 200 at http://{}:{port}/", engine.address)
         );
         // Both have to pass.
-        let missing = HealthTarget { path: "/nothing".into(), ..api.clone() };
+        let missing = HealthTarget { path: Some("/nothing".into()), ..api.clone() };
         assert_eq!(look(&backend, &stage, missing.clone()).await.verdict, HealthVerdict::Starting);
         let not_promoted = HealthTarget { promoted: false, ..missing };
         let seen = look(&backend, &stage, not_promoted).await;
