@@ -61,6 +61,23 @@ fn threads_with_stores_of_their_own_append_at_the_same_time_beside_readers() {
 }
 
 #[test]
+fn a_reader_misses_no_record_when_segments_end_under_its_eyes() {
+    let options = FileLedgerOptions { segment_bytes: 1, ..SMALL };
+    let (_state, folder, store, mut counts) = ledger(0, options);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let (reader, mut counts) = (open(&folder), Counts::default());
+                until(|| reader.refresh(&mut counts).unwrap().seq == 400);
+            });
+        }
+        for _ in 0..400 {
+            store.append(&entry("a"), &mut counts).unwrap();
+        }
+    });
+}
+
+#[test]
 fn what_looks_like_damage_beside_an_appender_is_looked_at_again_when_it_is_done() {
     let (_state, folder, store, _) = ledger(2, SMALL);
     let path = folder.join("000001.jsonl");
