@@ -89,6 +89,9 @@ pub struct HealthSettings {
     pub window: Duration,
     /// The pause between two looks.
     pub interval: Duration,
+    /// How long a service whose own health check has given up on it is still waited for, where a release that worked
+    /// can be put back: to wait longer would only be a longer outage.
+    pub patience: Duration,
 }
 
 impl Default for HealthSettings {
@@ -97,6 +100,7 @@ impl Default for HealthSettings {
             timeout: Duration::from_secs(120),
             window: Duration::from_secs(5),
             interval: Duration::from_millis(500),
+            patience: Duration::from_secs(10),
         }
     }
 }
@@ -139,6 +143,13 @@ impl Default for Retention {
 }
 
 impl Settings {
+    /// Where the files of an environment are written that it is started from when inherited ports are left out. Labels of
+    /// its containers name this file, so it tells them from another environment's.
+    #[must_use]
+    pub fn derived_file(&self, environment: &EnvironmentName) -> PathBuf {
+        self.state_dir.join("compose").join(format!("{environment}.json"))
+    }
+
     /// What people call a service.
     #[must_use]
     pub fn display_name(&self, service: &ServiceName) -> String {

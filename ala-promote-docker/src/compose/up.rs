@@ -34,7 +34,8 @@ impl Compose {
             return Ok(());
         }
         let prepared = self.prepare(stack)?;
-        let mut args = arguments(stack, self.tool.family());
+        let derived = self.derived(stack, &prepared).await?;
+        let mut args = arguments(derived.as_ref().unwrap_or(stack), self.tool.family());
         args.extend(["up", "-d", "--no-build", "--no-deps"].map(Into::into));
         if self.tool.family() == Family::Two && self.tool.number >= KNOWS_PULL {
             // Stronger than a `pull_policy: always`, which would replace what is being promoted.
