@@ -42,7 +42,7 @@ pub(crate) async fn choices(app: &App, ui: &Ui, options: &Options, environment: 
     if choices.is_empty() {
         ui.show(&format!("{environment} has no earlier release to go back to."));
     }
-    let mut table = Table::new(&["", "RELEASE", "MADE", "SOURCE", "STATE"]);
+    let mut table = Table::new(&["", "RELEASE", "MADE", "COMMIT", "STATE"]);
     if let Some(current) = current {
         table.row(row("*", current, "runs now".to_owned()));
     }

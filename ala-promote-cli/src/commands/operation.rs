@@ -63,14 +63,16 @@ pub(super) async fn agree(
     confirmed: bool,
 ) -> Result<Agreed, CliError> {
     let environment = plan.environment().clone();
-    ui.show(&render::title::question(&plan, !confirmed && plan.confirm));
-    if !plan.confirm {
+    let asks = plan.confirm && !confirmed;
+    let question = render::title::question(&plan, asks);
+    if !asks {
+        ui.say(&question);
+        if plan.confirm {
+            ui.say(&format!("Confirmed by --confirm {environment}\n"));
+        }
         return Ok(Agreed(plan));
     }
-    if confirmed {
-        ui.say(&format!("Confirmed by --confirm {environment}\n"));
-        return Ok(Agreed(plan));
-    }
+    ui.show(&question);
     let answer = match options.may_ask {
         true => prompt::ask(app, ui).await,
         false => Answer::No("--no-input was given, and --confirm was not".to_owned()),
@@ -139,7 +141,7 @@ pub(super) async fn drive(app: &App, ui: &Ui, options: &Options, run: Run) -> Dr
         match signal {
             Signal::HangUp => {}
             Signal::Interrupt | Signal::Terminate if cancel.is_cancelled() => {
-                ui.warn("\n❌ Interrupted twice: left as it is, half-way.\n   → ala-promote recover");
+                render::problem::left(ui);
                 return Driven::Left;
             }
             Signal::Interrupt | Signal::Terminate => {

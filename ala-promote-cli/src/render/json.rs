@@ -38,3 +38,15 @@ pub(super) fn not_started(
 ) -> impl Serialize {
     NotStarted { version: FORMAT, event: "not-started", exit_code, error, hint, findings }
 }
+
+#[derive(Serialize)]
+struct Left {
+    version: u32,
+    event: &'static str,
+    exit_code: u8,
+}
+
+/// The last line of an operation that was left half-way.
+pub(super) fn left(exit_code: u8) -> impl Serialize {
+    Left { version: FORMAT, event: "left-half-way", exit_code }
+}

@@ -10,6 +10,8 @@ use super::{Ui, text, title};
 pub(super) struct Told {
     /// Whether containers were replaced on the way.
     pub(super) swapped: bool,
+    /// Whether a step was told to have failed.
+    pub(super) failed: bool,
     /// Whether it goes on with what a dead process left.
     pub(super) recovering: bool,
 }
@@ -61,15 +63,14 @@ fn rolled_back(plan: &Plan, reason: &str, told: Told, again: &str) -> String {
         (Some(_), true, false) => ", healthy",
         (Some(_), true, true) => ", started again (nothing was healthy before)",
     };
+    // What failed stands some lines above; what else made it turn back was not told yet.
+    let why = if told.failed { String::new() } else { format!("\n   Why: {}", text::hanging(reason, "   ")) };
     let next = if told.recovering {
         "   → to see what was done: ala-promote history".to_owned()
     } else {
-        format!("   → mend what failed, then: {again}")
+        format!("   → mend it, then try again: {again}")
     };
-    format!(
-        "\n{environment} is as it was before: {before}{how}\n   Why: {}\n{next}",
-        text::hanging(reason, "   ")
-    )
+    format!("\n{environment} is as it was before: {before}{how}{why}\n{next}")
 }
 
 fn kept(plan: &Plan, again: &str) -> String {

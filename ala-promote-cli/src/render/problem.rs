@@ -33,6 +33,12 @@ pub(crate) fn not_recorded(ui: &Ui, error: &CliError) {
     ui.warn(&format!("⚠️  This could not be put on record: {}", explained(error).trim_end()));
 }
 
+/// Tells that an operation was left half-way, as somebody asked twice.
+pub(crate) fn left(ui: &Ui) {
+    ui.line(&json::left(exit::NEEDS_ATTENTION.code()));
+    ui.warn("\n❌ Interrupted twice: left as it is, half-way.\n   → ala-promote recover");
+}
+
 /// An error, what is behind it, and what to do.
 pub(crate) fn explained(error: &CliError) -> String {
     let mut chain = chain(error).into_iter();

@@ -8,7 +8,7 @@ use ala_promote_core::event::Event;
 use ala_promote_core::plan::{Action, Output, Plan, StageKind};
 
 use super::outcome::{self, Told};
-use super::{Ui, json, text, title};
+use super::{Ui, json, text};
 use crate::settings::Options;
 
 /// Turns events into lines. Holds what the lines need to know of earlier events.
@@ -18,7 +18,10 @@ pub(crate) struct Progress<'a> {
     plan: Option<Box<Plan>>,
     recovering: bool,
     swapped: bool,
+    failed: bool,
     unwinding: bool,
+    /// Whether it was said that things are being put back.
+    said_unwinding: bool,
     healthy: BTreeSet<ServiceName>,
     /// What is being taken back, and not yet told: many steps make one line.
     undone: Option<&'static str>,
@@ -32,7 +35,9 @@ impl<'a> Progress<'a> {
             plan: None,
             recovering: false,
             swapped: false,
+            failed: false,
             unwinding: false,
+            said_unwinding: false,
             healthy: BTreeSet::new(),
             undone: None,
         }
@@ -65,7 +70,8 @@ impl<'a> Progress<'a> {
             Event::Ended { outcome: Some(outcome), .. } => {
                 self.tell_undone();
                 if let Some(plan) = &self.plan {
-                    let told = Told { swapped: self.swapped, recovering: self.recovering };
+                    let told =
+                        Told { swapped: self.swapped, failed: self.failed, recovering: self.recovering };
                     outcome::tell(self.ui, plan, outcome, told, self.again);
                 }
             }
@@ -81,9 +87,7 @@ impl<'a> Progress<'a> {
     fn started(&mut self, plan: &Plan, recovering: bool) {
         self.plan = Some(Box::new(plan.clone()));
         self.recovering = recovering;
-        if recovering {
-            self.ui.say(&title::recovery(plan));
-        } else if matches!(plan.request.verb, Verb::Promote | Verb::Rollback { .. }) {
+        if !recovering && matches!(plan.request.verb, Verb::Promote | Verb::Rollback { .. }) {
             self.ui.say("✅ Prerequisites OK");
         }
     }
@@ -161,7 +165,8 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn failed(&self, title: &str, error: &str, hint: Option<&str>) {
+    fn failed(&mut self, title: &str, error: &str, hint: Option<&str>) {
+        self.failed = true;
         let hint = hint.map_or_else(String::new, |hint| format!("\n   → {}", text::hanging(hint, "     ")));
         self.ui.warn(&format!("❌ Failed: {title}\n   {}{hint}", text::hanging(error, "   ")));
     }
@@ -169,33 +174,43 @@ impl<'a> Progress<'a> {
     fn unwinding(&mut self) {
         self.unwinding = true;
         self.healthy.clear();
-        let name = self.plan.as_ref().map(|plan| text::capitalised(plan.environment().as_str()));
-        let name = name.filter(|_| !self.is_fetch());
-        if let Some(name) = name {
+        // What is kept on request is not put back, although what the build left is cleared away.
+        if !self.plan.as_ref().is_some_and(|plan| plan.keep_failed) {
+            self.say_unwinding();
+        }
+    }
+
+    fn say_unwinding(&mut self) {
+        let Some(plan) = self.plan.as_ref().filter(|plan| plan.request.verb != Verb::Fetch) else { return };
+        if !std::mem::replace(&mut self.said_unwinding, true) {
+            let name = text::capitalised(plan.environment().as_str());
             self.ui.warn(&format!("↩️  Putting {name} back as it was"));
         }
     }
 
-    fn is_fetch(&self) -> bool {
-        self.plan.as_ref().is_some_and(|plan| plan.request.verb == Verb::Fetch)
-    }
-
-    /// Steps whose undo does nothing that anybody could see are not told.
+    /// Steps whose undo does nothing that anybody would look for are not told.
     fn undone(&mut self, step: &StepId) {
         let what = match self.action(step) {
             Some(Action::Swap { .. }) => {
                 self.swapped = true;
                 "Containers put back"
             }
-            Some(Action::Tag { .. }) => "Image tags moved back",
-            Some(Action::Build { .. }) => "Built images given up",
+            Some(Action::Tag { .. }) if self.stage_of(step) == Some(StageKind::Tag) => {
+                "Image tags moved back"
+            }
             Some(Action::External { .. }) => "Own step taken back",
             _ => return,
         };
+        self.say_unwinding();
         if self.undone != Some(what) {
             self.tell_undone();
             self.undone = Some(what);
         }
+    }
+
+    fn stage_of(&self, step: &StepId) -> Option<StageKind> {
+        let mut stages = self.plan.as_ref()?.stages.iter();
+        stages.find(|stage| stage.steps.iter().any(|s| &s.id == step)).map(|stage| stage.kind)
     }
 
     fn tell_undone(&mut self) {

@@ -3,7 +3,7 @@
 use ala_promote_core::domain::{EnvironmentName, Verb};
 use ala_promote_core::plan::Plan;
 
-use super::{plan as plans, text};
+use super::plan as plans;
 
 /// The first line of a deployment.
 pub(crate) fn deployment(environment: &EnvironmentName, protected: bool) -> String {
@@ -71,9 +71,4 @@ pub(crate) fn addresses(plan: &Plan) -> Vec<String> {
     addresses.sort_by_key(|(name, _)| name != FRONTEND);
     let width = addresses.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default() + 1;
     addresses.into_iter().map(|(name, url)| format!("{:width$}  {url}", format!("{name}:"))).collect()
-}
-
-/// The line of an operation that is gone on with.
-pub(crate) fn recovery(plan: &Plan) -> String {
-    format!("Going on with {} on {}", plan.operation, text::capitalised(plan.environment().as_str()))
 }

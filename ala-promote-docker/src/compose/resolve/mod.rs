@@ -263,6 +263,10 @@ fn stands_alone(overlay: &Path, base: &[PathBuf]) -> BackendResult<bool> {
     }
     for file in base {
         let file = RawFile::read(file)?;
+        // Compose will say what is wrong with it; that must not be lost by leaving it out.
+        if !file.understood {
+            return Ok(false);
+        }
         let lost = file.services().any(|(name, _, build)| {
             !own.iter().any(|(own_name, _, own_build)| *own_name == name && (*own_build || !build))
         });
