@@ -12,7 +12,9 @@ use super::observe::{Question, observe};
 use super::{EngineError, Progress, Run, StepHandler};
 use crate::backend::{Acquired, Backend, CancelToken, Clock, LockGuard, LockHolder, LockScope, Witnessed};
 use crate::config::Settings;
-use crate::domain::{Actor, EnvironmentName, OperationId, Outcome, Release, Request, Verb};
+use crate::domain::{
+    Actor, EnvironmentName, ImageId, OperationId, Outcome, Release, Request, ServiceName, Verb,
+};
 use crate::event::Event;
 use crate::ledger::{Body, Journal, LedgerView, Unfinished};
 use crate::plan::{self, Action, Finding, Gate, Observed, PLAN_FORMAT, Plan, Refusal, Step};
@@ -90,6 +92,24 @@ impl Engine {
         let ledger = self.inner.own_head();
         let observed = observe(self.inner.question(&view, &ledger, &request, &operation, now)).await?;
         Ok((observed, view, request))
+    }
+
+    /// The image of each promoted service in a release, by the names of the environment that was looked at.
+    pub(super) fn expected(
+        &self,
+        observed: &Observed,
+        view: &LedgerView,
+        request: &Request,
+        release: &Release,
+    ) -> BTreeMap<ServiceName, ImageId> {
+        let now = self.inner.clock.now();
+        let operation = OperationId::generate(&request.verb, now, 0);
+        let ledger = self.inner.own_head();
+        let input = self.inner.question(view, &ledger, request, &operation, now).input(observed);
+        let image = |p: plan::PromotedService<'_>| {
+            Some((p.service.clone(), p.image_in(release)?.identity.id.clone()))
+        };
+        plan::promoted_services(&input).into_iter().filter_map(image).collect()
     }
 
     /// The settings that it works by.

@@ -36,18 +36,14 @@ enum StepState {
     Started,
     /// Its effect is there.
     Finished { output: Output },
+    /// Its effect may be taken back, in part or whole.
+    Undoing,
     /// After the pivot: it could not be done, and nothing depends on it.
     GivenUp,
     /// Its effect is taken back.
     Undone,
     /// Its effect could not be taken back.
     Stuck { error: String },
-}
-
-impl StepState {
-    fn is_undone_or_stuck(&self) -> bool {
-        matches!(self, Self::Undone | Self::Stuck { .. })
-    }
 }
 
 /// What is to be done next.
@@ -140,8 +136,7 @@ impl Progress {
             Body::UndoFinished { step } => self.set(step, StepState::Undone),
             Body::UndoFailed { step, error } => self.set(step, StepState::Stuck { error: error.clone() }),
             Body::OperationEnded { outcome } => self.outcome = Some(outcome.clone()),
-            // An undo that has started leaves the step as it was: to be undone.
-            Body::UndoStarted { .. } => {}
+            Body::UndoStarted { step } => self.set(step, StepState::Undoing),
             Body::OperationStarted { .. } | Body::Refused { .. } | Body::NotConfirmed { .. } => {}
         }
     }
@@ -177,11 +172,13 @@ impl Progress {
             return;
         }
         self.turn_back("the process that ran it ended before it was done".to_owned(), false);
-        let lost = |step: &Step| matches!(self.states.get(&step.id), Some(s) if s.is_undone_or_stuck());
-        let all_kept = !self.keeping().iter().flat_map(|stage| &stage.steps).any(lost);
+        let is_kept = |step: &Step| {
+            matches!(self.states.get(&step.id), None | Some(StepState::Started | StepState::Finished { .. }))
+        };
+        let all_kept = self.keeping().iter().flat_map(|stage| &stage.steps).all(is_kept);
         for state in self.states.values_mut() {
-            if matches!(state, StepState::Stuck { .. }) || (all_kept && state.is_undone_or_stuck()) {
-                *state = StepState::Started;
+            if matches!(state, StepState::Stuck { .. }) || (all_kept && *state == StepState::Undone) {
+                *state = StepState::Undoing;
             }
         }
     }
@@ -250,6 +247,7 @@ impl Progress {
     }
 
     fn is_to_undo(&self, step: &Step) -> bool {
-        matches!(self.states.get(&step.id), Some(StepState::Started | StepState::Finished { .. }))
+        use StepState::{Finished, Started, Undoing};
+        matches!(self.states.get(&step.id), Some(Started | Finished { .. } | Undoing))
     }
 }

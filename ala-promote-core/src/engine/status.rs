@@ -53,16 +53,18 @@ impl Engine {
     /// # Errors
     /// [`EngineError::UnknownEnvironment`], or a failure to look.
     pub async fn status(&self, environment: &EnvironmentName) -> Result<EnvironmentStatus, EngineError> {
-        let (mut observed, view, _) = self.look(environment).await?;
+        let (observed, view, request) = self.look(environment).await?;
         let unseen = || EngineError::UnusablePlan { reason: format!("{environment} was not seen") };
-        let seen = observed.environments.remove(environment).ok_or_else(unseen)?;
+        let seen = observed.environments.get(environment).ok_or_else(unseen)?;
         let release = view.current(environment).cloned();
+        let expected = release.as_ref().map(|release| self.expected(&observed, &view, &request, release));
+        let expected = expected.unwrap_or_default();
         let services = seen.render.services.keys().map(|service| {
             let mut images: Vec<ImageId> = seen.containers_of(service).map(|c| c.image.id.clone()).collect();
             images.sort();
             images.dedup();
             let health = seen.health.iter().find(|health| &health.service == service).cloned();
-            let drift = release.as_ref().and_then(|release| drift(release, service, &images));
+            let drift = expected.get(service).and_then(|expected| drift(expected, &images));
             ServiceStatus { service: service.clone(), images, health, drift }
         });
         Ok(EnvironmentStatus {
@@ -76,8 +78,7 @@ impl Engine {
 }
 
 /// In which way what runs is not what the release says.
-fn drift(release: &Release, service: &ServiceName, images: &[ImageId]) -> Option<String> {
-    let expected = &release.images.get(service)?.identity.id;
+fn drift(expected: &ImageId, images: &[ImageId]) -> Option<String> {
     if images.is_empty() {
         return Some("has no container".to_owned());
     }

@@ -10,7 +10,7 @@ use crate::domain::{
     Actor, EnvironmentName, OperationId, Outcome, Release, ReleaseKind, ReleaseTag, Request, Verb,
 };
 use crate::engine::Progress;
-use crate::plan::Output;
+use crate::plan::{Output, Plan};
 
 /// What the records come to. Made by [`apply`](Self::apply) alone, one record after another, so that it can be stored
 /// in a checkpoint and made anew at any time.
@@ -32,6 +32,9 @@ pub struct EnvironmentView {
     /// The releases to go back to, oldest first; the last is the one that runs. A rollback cuts it short, so that a
     /// second one goes further back.
     pub line: Vec<ReleaseTag>,
+    /// The releases that the last operation left behind, where that went back, or found that somebody had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<ReleaseTag>,
 }
 
 impl EnvironmentView {
@@ -39,6 +42,35 @@ impl EnvironmentView {
     #[must_use]
     pub fn current(&self) -> Option<&ReleaseTag> {
         self.line.last()
+    }
+
+    /// As it is once an operation has put `release` in the place of `before`.
+    #[must_use]
+    pub fn moved_to(&self, release: &ReleaseTag, before: Option<&ReleaseTag>, verb: &Verb) -> Self {
+        let mut line = self.line.clone();
+        let mut left = Vec::new();
+        // What ran before is the line's end; else somebody put it there: back to an earlier one, or one not known yet.
+        if let Some(before) = before {
+            left.extend(cut_after(&mut line, before));
+        }
+        match verb {
+            Verb::Rollback { .. } => left.extend(cut_after(&mut line, release)),
+            _ if line.last() == Some(release) => {}
+            _ => line.push(release.clone()),
+        }
+        left.retain(|tag| !line.contains(tag));
+        Self { line, left }
+    }
+}
+
+/// Lets the line end with a release, and returns what came after it.
+fn cut_after(line: &mut Vec<ReleaseTag>, release: &ReleaseTag) -> Vec<ReleaseTag> {
+    match line.iter().rposition(|tag| tag == release) {
+        Some(at) => line.split_off(at + 1),
+        None => {
+            line.push(release.clone());
+            Vec::new()
+        }
     }
 }
 
@@ -131,7 +163,7 @@ impl LedgerView {
         match body {
             Body::StepFinished { output: Output::Committed(release), .. } => {
                 let plan = unfinished.progress.plan().clone();
-                self.commit(&plan.request, plan.before.release.as_ref(), release);
+                self.commit(&plan, release);
             }
             Body::OperationEnded { outcome } => {
                 let open = self.history.iter_mut().rev();
@@ -147,21 +179,20 @@ impl LedgerView {
         }
     }
 
-    fn commit(&mut self, request: &Request, before: Option<&Release>, release: &Release) {
-        let line = &mut self.environments.entry(request.environment.clone()).or_default().line;
-        // What ran before is the line's end, or was put there by somebody else: it is a place to go back to all the same.
-        if let Some(before) = before
-            && line.last() != Some(&before.tag)
-        {
-            line.push(before.tag.clone());
-            self.releases.entry(before.tag.clone()).or_insert_with(|| before.clone());
+    /// A release that is known stays as it was made; where it goes adds the names that it has there.
+    fn commit(&mut self, plan: &Plan, release: &Release) {
+        let before = plan.before.release.as_ref();
+        for found in before.into_iter().chain([release]) {
+            let known = self.releases.entry(found.tag.clone()).or_insert_with(|| found.clone());
+            for (service, image) in &found.images {
+                known.images.entry(service.clone()).or_insert_with(|| image.clone());
+            }
         }
-        match (&request.verb, line.iter().position(|tag| tag == &release.tag)) {
-            (Verb::Rollback { .. }, Some(position)) => line.truncate(position + 1),
-            (_, _) if line.last() == Some(&release.tag) => {}
-            _ => line.push(release.tag.clone()),
-        }
-        self.releases.insert(release.tag.clone(), release.clone());
+        let environment = self.environments.entry(plan.environment().clone()).or_default();
+        *environment =
+            environment.moved_to(&release.tag, before.map(|before| &before.tag), &plan.request.verb);
+        environment.line.retain(|tag| !plan.retires.contains(tag));
+        environment.left.retain(|tag| !plan.retires.contains(tag));
     }
 
     /// The release that an environment runs, as far as the ledger knows.
@@ -169,6 +200,12 @@ impl LedgerView {
     pub fn current(&self, environment: &EnvironmentName) -> Option<&Release> {
         let tag = self.environments.get(environment)?.current()?;
         self.releases.get(tag)
+    }
+
+    /// The releases that an environment can be put back to, oldest first, the one that runs included.
+    pub fn line(&self, environment: &EnvironmentName) -> impl DoubleEndedIterator<Item = &Release> {
+        let line = self.environments.get(environment).map(|e| e.line.as_slice()).unwrap_or_default();
+        line.iter().filter_map(|tag| self.releases.get(tag))
     }
 
     /// The release that may be promoted from an environment: the one that was last found healthy there, if it was

@@ -1,7 +1,11 @@
 //! Which services are promoted, and which service of one environment is which of the other.
 
+use std::collections::BTreeMap;
+
 use super::PlanInput;
-use crate::domain::{ImageReference, Release, ReleaseImage, Render, ServiceName, ServiceSpec};
+use crate::domain::{
+    ImageReference, Release, ReleaseImage, ReleaseKind, Render, ServiceName, ServiceSpec, Verb,
+};
 
 /// A service that is promoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +23,15 @@ pub struct PromotedService<'a> {
 }
 
 impl PromotedService<'_> {
-    /// Its image in a release, whichever environment's names the release goes by.
+    /// Its image in a release, whichever environment's names the release goes by: one that was tested, first by those of
+    /// the environment that built it.
     #[must_use]
     pub fn image_in<'r>(&self, release: &'r Release) -> Option<&'r ReleaseImage> {
-        let by_name = release.images.get(self.service).or_else(|| release.images.get(self.builder));
+        let names = match release.kind {
+            ReleaseKind::Tested => [self.builder, self.service],
+            _ => [self.service, self.builder],
+        };
+        let by_name = names.into_iter().find_map(|name| release.images.get(name));
         by_name.or_else(|| release.images.values().find(|i| i.repository == self.reference.repository()))
     }
 }
@@ -35,16 +44,34 @@ pub fn promoted_services<'a>(input: &PlanInput<'a>) -> Vec<PromotedService<'a>> 
     let (Some(target), Some(building)) = (input.target(), input.building_render()) else {
         return Vec::new();
     };
-    let promoted = |(service, spec): (&'a ServiceName, &'a ServiceSpec)| {
-        let wanted = input.settings.services.get(service).and_then(|s| s.promoted);
-        if wanted == Some(false) || input.is_database(service) {
-            return None;
-        }
-        let reference = spec.image.as_ref()?;
-        let (builder, builder_spec) = builder_of(input, building, service, spec, wanted == Some(true))?;
-        Some(PromotedService { service, spec, reference, builder, builder_spec })
+    let wanted = |service: &ServiceName| input.settings.services.get(service).and_then(|s| s.promoted);
+    let candidates = || {
+        let services = target.render.services.iter();
+        services.filter(|(service, _)| wanted(service) != Some(false) && !input.is_database(service))
     };
-    target.render.services.iter().filter_map(promoted).collect()
+    let built = candidates().filter_map(|(service, spec)| {
+        let reference = spec.image.as_ref()?;
+        let listed = wanted(service) == Some(true) || runs_of_a_release(input, service);
+        let (builder, builder_spec) = builder_of(input, building, service, spec, listed)?;
+        Some((service, PromotedService { service, spec, reference, builder, builder_spec }))
+    });
+    let mut promoted: BTreeMap<&ServiceName, PromotedService<'a>> = built.collect();
+    // A reference that is moved takes along whoever runs by it.
+    for (service, spec) in candidates() {
+        let same = promoted.values().find(|p| Some(p.reference) == spec.image.as_ref()).cloned();
+        if let Some(same) = same {
+            promoted.entry(service).or_insert(PromotedService { service, spec, ..same });
+        }
+    }
+    promoted.into_values().collect()
+}
+
+/// A rollback also concerns what an earlier release brought, whatever can be known of the environment before this one:
+/// its broken files hold up no rollback.
+fn runs_of_a_release(input: &PlanInput<'_>, service: &ServiceName) -> bool {
+    let current = input.view.current(&input.request.environment);
+    matches!(input.request.verb, Verb::Rollback { .. })
+        && current.is_some_and(|release| release.images.contains_key(service))
 }
 
 /// The service that builds a service's image: the one that the config pairs it with, else one that builds the same

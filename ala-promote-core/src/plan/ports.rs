@@ -22,15 +22,13 @@ fn dropped_ports_of(input: &PlanInput<'_>, environment: &ObservedEnvironment) ->
         .collect();
     let mut dropped = BTreeSet::new();
     for (service, spec) in &environment.render.services {
-        for port in &spec.ports {
-            let inherited = below.iter().any(|base| {
-                base.render.services.get(service).is_some_and(|base_spec| base_spec.ports.contains(port))
-            });
-            let mapped_elsewhere = spec
-                .ports
-                .iter()
-                .any(|p| p != port && p.target == port.target && p.protocol == port.protocol);
-            if inherited && mapped_elsewhere {
+        let is_inherited = |port: &PortMapping| {
+            let base_specs = below.iter().filter_map(|base| base.render.services.get(service));
+            base_specs.into_iter().any(|base_spec| base_spec.ports.contains(port))
+        };
+        let (inherited, own): (Vec<_>, Vec<_>) = spec.ports.iter().partition(|port| is_inherited(port));
+        for port in inherited {
+            if own.iter().any(|p| p.target == port.target && p.protocol == port.protocol) {
                 dropped.insert(DroppedPort { service: service.clone(), port: port.clone() });
             }
         }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Finding, PlannedRelease};
 use crate::domain::{
-    EnvironmentName, HealthTarget, ImageId, OperationId, Release, Request, ServiceName, StackRef, StepId,
-    Verb,
+    EnvironmentName, HealthTarget, ImageId, OperationId, Release, ReleaseTag, Request, ServiceName, StackRef,
+    StepId, Verb,
 };
 
 /// The version of the plan's format that this code writes, and the newest that it reads.
@@ -34,6 +34,9 @@ pub struct Plan {
     /// The release that will run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<PlannedRelease>,
+    /// Releases that are too old to be gone back to once this one runs; their images are no longer kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retires: Vec<ReleaseTag>,
     /// What runs before.
     pub before: Before,
     /// Whether a person must agree to it first.
@@ -171,6 +174,7 @@ impl Plan {
             stack: None,
             from: None,
             release: None,
+            retires: Vec::new(),
             before: Before::default(),
             confirm: false,
             keep_failed: false,

@@ -78,18 +78,19 @@ impl Environment {
 /// Paths inside the folder are given to v1 as a person would type them there, since it writes them into labels as they
 /// are given; v2 makes them absolute by itself.
 pub(super) fn arguments(stack: &StackRef, family: Family) -> Vec<OsString> {
+    let project = ["-p".into(), stack.project.as_str().into()];
+    project.into_iter().chain(arguments_without_project(stack, family)).collect()
+}
+
+/// The same for a question whose answer may be the project: with `-p`, v2 takes `COMPOSE_PROJECT_NAME` for that.
+pub(super) fn arguments_without_project(stack: &StackRef, family: Family) -> Vec<OsString> {
     let path = |path: &Path| -> OsString {
         match path.strip_prefix(&stack.dir) {
             Ok(inner) if family == Family::One => inner.into(),
             _ => path.into(),
         }
     };
-    let mut args: Vec<OsString> = vec![
-        "-p".into(),
-        stack.project.as_str().into(),
-        "--project-directory".into(),
-        stack.dir.clone().into(),
-    ];
+    let mut args: Vec<OsString> = vec!["--project-directory".into(), stack.dir.clone().into()];
     if let Some(env_file) = &stack.env_file {
         args.extend(["--env-file".into(), path(env_file)]);
     }

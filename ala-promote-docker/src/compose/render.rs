@@ -19,6 +19,8 @@ pub(super) struct Context<'a> {
     pub(super) family: Family,
     /// Profiles that are active; v2 has left out the services of others, v1 has not.
     pub(super) profiles: &'a [String],
+    /// What stands between project and service in the name of an image that only Compose names.
+    pub(super) separator: char,
     /// The `env_file` paths of each service.
     pub(super) env_files: &'a BTreeMap<String, Vec<PathBuf>>,
     /// Keeps values out of errors.
@@ -93,7 +95,7 @@ impl Context<'_> {
     fn image(&self, name: &ServiceName, service: &Service) -> BackendResult<Option<ImageReference>> {
         let reference = match (&service.image, &service.build) {
             (Some(image), _) => image.0.clone(),
-            (None, Some(_)) => self.default_image(name),
+            (None, Some(_)) => format!("{}{}{name}", self.prefix(), self.separator),
             (None, None) => {
                 return Err(self
                     .invalid(format!("service `{name}` has neither `image` nor `build`"))
@@ -105,15 +107,6 @@ impl Context<'_> {
             return Ok(None);
         }
         reference.parse().map(Some).map_err(|error| self.invalid(format!("service `{name}`: {error}")))
-    }
-
-    /// What Compose calls the image of a service that has only `build`.
-    fn default_image(&self, name: &ServiceName) -> String {
-        let project = self.stack.project.as_str();
-        match self.family {
-            Family::One => format!("{}_{name}", project.trim_start_matches(['_', '-'])),
-            Family::Two => format!("{project}-{name}"),
-        }
     }
 
     fn ports(&self, name: &ServiceName, ports: &[Port]) -> BackendResult<Vec<PortMapping>> {
@@ -163,6 +156,7 @@ impl Context<'_> {
         used.into_iter().map(resource).collect()
     }
 
+    /// The project, as it begins other names.
     fn prefix(&self) -> &str {
         let project = self.stack.project.as_str();
         match self.family {

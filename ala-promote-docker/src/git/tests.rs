@@ -230,4 +230,5 @@ fn addresses_lose_their_logins() {
     );
     assert_eq!(without_login("see ssh://git@example.com and more"), "see ssh://example.com and more");
     assert_eq!(without_login("plain a@b"), "plain a@b");
+    assert_eq!(said(&["at https://me:token@example.com".to_owned()]), "at https://example.com");
 }

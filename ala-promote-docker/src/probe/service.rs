@@ -75,7 +75,7 @@ impl Probes {
             if said.is_empty() {
                 *port = ports.first().and_then(|mapping| mapping.published);
                 for mapping in &ports {
-                    seen.push(self.port(target, mapping).await?);
+                    seen.push(self.port(target, has_healthcheck, mapping).await?);
                 }
             }
             seen.extend(said);
@@ -110,13 +110,21 @@ impl Probes {
         Ok(found)
     }
 
-    async fn port(&self, target: &HealthTarget, mapping: &PortMapping) -> Check {
+    /// Asks over HTTP what users reach; where a health check of its own speaks for the service and the config names no
+    /// path, an open port is enough.
+    async fn port(&self, target: &HealthTarget, has_healthcheck: bool, mapping: &PortMapping) -> Check {
         let (host, Some(port)) = (self.address.of(mapping), mapping.published) else {
             return not_yet("no port");
         };
-        if target.promoted {
-            let path = if target.path.is_empty() { "/" } else { &target.path };
-            return self.http.ask(host, port, path).await.or_else(not_yet);
+        let path = target.path.as_deref().or((!has_healthcheck).then_some("/"));
+        if let Some(path) = path.filter(|_| target.promoted) {
+            return self.http.ask(host, port, path).await.or_else(|why| match target.path {
+                None if why.starts_with("HTTP 404") => not_yet(format!(
+                    "{why}; name a path that answers: [services.{}] health_path = \"…\" in ala-promote.toml",
+                    target.service
+                )),
+                _ => not_yet(why),
+            });
         }
         tcp::open(host, port).await.map(|()| format!("port open: {port}")).or_else(not_yet)
     }
@@ -199,12 +207,13 @@ fn restarts(inspect: &ContainerInspectResponse) -> bool {
     matches!(policy.and_then(|policy| policy.name), Some(Restart::ALWAYS | Restart::UNLESS_STOPPED))
 }
 
-/// What the container's own health check says; `None` where it has none. One that is unhealthy may recover.
+/// What the container's own health check says; `None` where it has none.
 fn declared_health(look: &Look) -> Option<Check> {
     match look.container.health? {
         ContainerHealth::Healthy => Some(Ok("healthcheck passed".to_owned())),
         ContainerHealth::Unhealthy => {
-            Some(not_yet(format!("healthcheck: unhealthy{}", last_log(&look.inspect))))
+            let why = format!("healthcheck: unhealthy{}", last_log(&look.inspect));
+            Some(Err((HealthVerdict::Unhealthy, why)))
         }
         _ => Some(not_yet(format!("healthcheck: starting{}", last_log(&look.inspect)))),
     }

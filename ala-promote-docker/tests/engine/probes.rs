@@ -20,7 +20,7 @@ fn target(name: &str, ports: &[(u16, u16)]) -> HealthTarget {
         promoted: true,
         job: false,
         ports: ports.iter().map(mapping).collect(),
-        path: "/".into(),
+        path: Some("/".into()),
         replicas: 1,
     }
 }

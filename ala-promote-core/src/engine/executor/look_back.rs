@@ -11,17 +11,18 @@ use crate::engine::Progress;
 use crate::plan::{Action, ContainerBefore, Plan, Step};
 
 impl Executor<'_> {
-    /// The outcome of an unwinding, by what is seen now.
+    /// The outcome of an unwinding, by what is seen now of the steps that are meant.
     pub(super) async fn look_back(
         &self,
         progress: &Progress,
         reason: &str,
         stuck: &[(&Step, &str)],
+        is_meant: impl Fn(&Step) -> bool,
     ) -> Outcome {
         let plan = progress.plan();
         let mut differences: Vec<String> =
             stuck.iter().map(|(step, error)| format!("not undone: {}: {error}", step.title)).collect();
-        for step in plan.steps().filter(|step| progress.was_touched(&step.id)) {
+        for step in plan.steps().filter(|step| progress.was_touched(&step.id) && is_meant(step)) {
             match self.difference(plan, &step.action).await {
                 Ok(found) => differences.extend(found),
                 Err(error) => {

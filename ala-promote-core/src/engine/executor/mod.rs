@@ -16,9 +16,9 @@ use crate::backend::{Backend, BackendError, BackendResult, Call, CancelToken, Cl
 use crate::domain::{OperationId, Outcome, StepId};
 use crate::event::Event;
 use crate::ledger::{Body, Journal, LedgerErrorKind};
-use crate::plan::{Output, Stage, Step};
+use crate::plan::{Output, Stage, Step, StepClass};
 
-/// How often an undo is tried before it counts as stuck, and a look at the lock before it counts as lost.
+/// How often what must be done is tried before it counts as stuck, and a look at the lock before it counts as lost.
 const TRIES: usize = 3;
 /// The pause between two of these tries.
 const PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -60,13 +60,17 @@ impl Executor<'_> {
                 Next::EndForward { warnings } => Outcome::Committed { warnings: warnings.to_vec() },
                 Next::EndKept { reason } => Outcome::Kept { reason: reason.to_owned() },
                 Next::EndBackward { reason, stuck, kept } => {
-                    let outcome = self.look_back(progress, reason, &stuck).await;
                     let kept: Vec<Step> = kept.into_iter().cloned().collect();
-                    let is_back = matches!(outcome, Outcome::RolledBack { .. });
-                    if is_back && !self.undo_all(progress, &kept).await? {
+                    let reason = reason.to_owned();
+                    let outcome =
+                        self.look_back(progress, &reason, &stuck, |step| !kept.contains(step)).await;
+                    if kept.is_empty() || !matches!(outcome, Outcome::RolledBack { .. }) {
+                        outcome
+                    } else if self.undo_all(progress, &kept).await? {
+                        self.look_back(progress, &reason, &[], |step| kept.contains(step)).await
+                    } else {
                         continue;
                     }
-                    outcome
                 }
                 Next::Nothing(outcome) => return Ok(outcome.clone()),
             };
@@ -86,7 +90,7 @@ impl Executor<'_> {
         }
         // What others of the stage find out can't be referred to: they run side by side.
         let known = progress.clone();
-        let results = join_all(steps.iter().map(async |step| self.effect(&known, step).await)).await;
+        let results = join_all(steps.iter().map(async |step| self.attempt(&known, step).await)).await;
         let failed = results.iter().any(Result::is_err);
         if failed {
             // What fails because it was stopped is no failure of the release.
@@ -99,6 +103,14 @@ impl Executor<'_> {
             self.tell(Event::StageFinished { stage: stage.kind });
         }
         Ok(())
+    }
+
+    /// What can't be taken back is tried again where it fails.
+    async fn attempt(&self, known: &Progress, step: &Step) -> BackendResult<Output> {
+        match step.class {
+            StepClass::Retryable => self.patiently(|| self.effect(known, step), |_| true).await,
+            _ => self.effect(known, step).await,
+        }
     }
 
     fn heed_cancel(&self, progress: &mut Progress) -> Result<(), EngineError> {
@@ -177,11 +189,11 @@ impl Executor<'_> {
     }
 
     /// Tries again, a few times, what fails in a way that trying again may mend.
-    async fn patiently<F: Future<Output = BackendResult<()>>>(
+    async fn patiently<T, F: Future<Output = BackendResult<T>>>(
         &self,
         attempt: impl Fn() -> F,
         may_mend: impl Fn(&BackendError) -> bool,
-    ) -> BackendResult<()> {
+    ) -> BackendResult<T> {
         for _ in 1..TRIES {
             match attempt().await {
                 Err(error) if may_mend(&error) => self.clock.sleep(PAUSE).await,

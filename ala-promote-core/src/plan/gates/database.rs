@@ -1,7 +1,7 @@
 //! Before a protected environment changes, its database can be backed up.
 
 use crate::config::DatabaseChoice;
-use crate::domain::Verb;
+use crate::domain::{ServiceName, Verb};
 use crate::plan::{Finding, PlanInput};
 
 const GATE: &str = "database";
@@ -24,13 +24,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         DatabaseChoice::Service(service) => {
             match input.observed.databases.iter().find(|d| &d.service == service) {
                 Some(database) => usable(input, database),
-                None => vec![
-                    Finding::refuse(
-                        GATE,
-                        format!("service {service}, named in the config, is no PostgreSQL database"),
-                    )
-                    .mend("correct [backup] service in ala-promote.toml"),
-                ],
+                None => vec![not_a_database(input, service)],
             }
         }
         DatabaseChoice::Detect => detected(input),
@@ -55,6 +49,13 @@ fn detected(input: &PlanInput<'_>) -> Vec<Finding> {
             vec![finding.mend("name it in ala-promote.toml: [backup] service = \"…\"")]
         }
     }
+}
+
+fn not_a_database(input: &PlanInput<'_>, service: &ServiceName) -> Finding {
+    let has_container = input.target().is_some_and(|target| target.containers_of(service).next().is_some());
+    let what = if has_container { "is no PostgreSQL database" } else { "has no container" };
+    Finding::refuse(GATE, format!("service {service}, named in the config as the database, {what}"))
+        .mend("start it, or correct [backup] service in ala-promote.toml")
 }
 
 fn none_found(input: &PlanInput<'_>) -> Vec<Finding> {

@@ -1,7 +1,7 @@
 //! Every service has an image to run, and one that is promoted.
 
 use crate::domain::Verb;
-use crate::plan::pairing::promoted_services;
+use crate::plan::pairing::{PromotedService, promoted_services};
 use crate::plan::{Finding, PlanInput};
 
 const GATE: &str = "images";
@@ -30,13 +30,60 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
             );
         }
     }
-    if matches!(input.request.verb, Verb::Deploy { build: false, .. }) {
-        let missing = promoted.iter().filter(|p| !input.observed.references.contains_key(p.reference));
+    findings.extend(promoted.iter().filter_map(|p| moves_a_release(input, p)));
+    findings.extend(promoted.iter().filter_map(|p| mixed_up(&promoted, p)));
+    if let Verb::Deploy { build, .. } = input.request.verb {
+        let is_built = |p: &PromotedService<'_>| build && promoted.iter().any(|b| builds_for(b, p));
+        let is_there = |p: &PromotedService<'_>| input.observed.references.contains_key(p.reference);
+        let missing = promoted.iter().filter(|p| !is_built(p) && !is_there(p));
         findings.extend(missing.map(|p| {
-            Finding::refuse(GATE, format!("there is no image {} to deploy without building", p.reference))
-                .mend(format!("docker tag YOUR-IMAGE {}", p.reference))
-                .mend("or build it: the same command without --skip-build")
+            let finding = Finding::refuse(
+                GATE,
+                format!("there is no image {} to deploy without building", p.reference),
+            )
+            .mend(format!("docker tag YOUR-IMAGE {}", p.reference));
+            if build { finding } else { finding.mend("or build it: the same command without --skip-build") }
         }));
     }
     findings
+}
+
+fn builds_for(builder: &PromotedService<'_>, p: &PromotedService<'_>) -> bool {
+    builder.spec.build.is_some() && builder.reference.repository() == p.reference.repository()
+}
+
+/// A release's own tag must go on naming its image.
+fn moves_a_release(input: &PlanInput<'_>, p: &PromotedService<'_>) -> Option<Finding> {
+    let is_release = input.view.releases.keys().any(|tag| tag.as_str() == p.reference.tag());
+    is_release.then(|| {
+        Finding::refuse(
+            GATE,
+            format!("service {} is started by a release's own tag, {}", p.service, p.reference),
+        )
+        .seen("that tag keeps the release's image; a deployment would move it to another one")
+        .mend(format!("use a tag that may move, such as {}:production", p.reference.repository()))
+    })
+}
+
+/// A release has one image for each repository, under one tag.
+fn mixed_up(promoted: &[PromotedService<'_>], p: &PromotedService<'_>) -> Option<Finding> {
+    let differs = |other: &&PromotedService<'_>| {
+        let builds = (p.spec.build.as_ref(), other.spec.build.as_ref());
+        let two_builds = matches!(builds, (Some(ours), Some(theirs)) if ours != theirs);
+        other.reference != p.reference || two_builds
+    };
+    let same_repository =
+        |other: &&PromotedService<'_>| other.reference.repository() == p.reference.repository();
+    let other =
+        promoted.iter().take_while(|o| o.service < p.service).filter(same_repository).find(differs)?;
+    let repository = p.reference.repository();
+    Some(
+        Finding::refuse(
+            GATE,
+            format!("services {} and {} have different images in one repository", other.service, p.service),
+        )
+        .seen(format!("services.{}: {}", other.service, other.reference))
+        .seen(format!("services.{}: {}", p.service, p.reference))
+        .mend(format!("give each a repository of its own, such as {repository}-{}", p.service)),
+    )
 }

@@ -1,10 +1,12 @@
 //! Environments share nothing that one could break for the other, as far as their renders can tell.
+//!
+//! A rollback starts what ran before with the configuration that there is, so that only what it moves is held against it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Render, Resource, ServiceName};
+use crate::domain::{Render, Resource, ServiceName, Verb};
 use crate::plan::ports::{collide, wanted_ports};
-use crate::plan::{Finding, ObservedEnvironment, PlanInput};
+use crate::plan::{Finding, ObservedEnvironment, PlanInput, Severity};
 
 const GATE: &str = "isolation";
 
@@ -16,10 +18,8 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
 fn between(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironment) -> Vec<Finding> {
     let (ra, rb) = (&a.render, &b.render);
     let mut findings = Vec::new();
-    findings.extend(same_project(ra, rb));
     findings.extend(same_container_names(ra, rb));
     findings.extend(same_ports(input, a, b));
-    findings.extend(same_images(ra, rb));
     findings.extend(same_resources("volume", &ra.volumes, &rb.volumes).map(|(name, keys)| {
         both(ra, rb, &format!("use the same volume {name}"))
             .seen(keys)
@@ -29,6 +29,11 @@ fn between(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironme
     findings.extend(same_databases(ra, rb));
     findings.extend(foreign_env_files(ra, rb));
     findings.extend(foreign_env_files(rb, ra));
+    if matches!(input.request.verb, Verb::Rollback { .. }) {
+        findings.iter_mut().for_each(|finding| finding.severity = Severity::Note);
+    }
+    findings.extend(same_project(ra, rb));
+    findings.extend(same_images(ra, rb));
     findings
 }
 
@@ -169,18 +174,21 @@ fn external_databases(render: &Render) -> BTreeMap<String, String> {
     found
 }
 
-/// Host, and host with port and database, of a database URL.
+/// Host, and host with port and database, of a database URL. The password may hold anything, `/` and `@` included.
 fn database_place(value: &str) -> Option<(String, String)> {
-    let (scheme, rest) = value.split_once("://")?;
-    let known = ["postgres", "postgresql", "mysql", "mariadb", "mongodb", "mongodb+srv"];
-    if !known.contains(&scheme.split('+').next()?) && !known.contains(&scheme) {
-        return None;
-    }
+    let (scheme, rest) = value.strip_prefix("jdbc:").unwrap_or(value).split_once("://")?;
+    let default_port = match scheme.split('+').next()? {
+        "postgres" | "postgresql" => "5432",
+        "mysql" | "mariadb" => "3306",
+        "mongodb" => "27017",
+        _ => return None,
+    };
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_ascii_lowercase();
-    let host = host_port.split(':').next()?.to_owned();
-    let database = path.split(['?', '#']).next()?;
-    Some((host, format!("{host_port}/{database}")))
+    let (host, port) = authority.split_once(':').unwrap_or((authority, default_port));
+    let (host, database) = (host.to_ascii_lowercase(), path.split(['?', '#']).next()?);
+    let place = format!("{host}:{port}/{database}");
+    Some((host, place))
 }
 
 /// `env_file:` ignores `--env-file`, so a base's `env_file: .env` gives an overlay the other environment's secrets.

@@ -1,7 +1,7 @@
 //! Only what was tested is promoted: by identity, as the ledger has it, never by what a tag says.
 
 use crate::domain::{EnvironmentName, Release, Verb};
-use crate::plan::pairing::promoted_services;
+use crate::plan::pairing::{PromotedService, promoted_services};
 use crate::plan::{Finding, PlanInput};
 
 const GATE: &str = "tested-release";
@@ -22,8 +22,24 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     };
     match input.view.tested(from) {
         None => vec![no_tested_release(from)],
-        Some(release) => changed_since_test(input, from, release),
+        Some(release) => {
+            let mut findings = changed_since_test(input, from, release);
+            findings.extend(runs_already(input, release));
+            findings
+        }
     }
+}
+
+fn runs_already(input: &PlanInput<'_>, release: &Release) -> Option<Finding> {
+    let environment = &input.request.environment;
+    let current = input.view.current(environment)?;
+    let promoted = promoted_services(input);
+    let id = |p: &PromotedService<'_>, r: &Release| p.image_in(r).map(|image| image.identity.id.clone());
+    let same = promoted.iter().all(|p| id(p, current) == id(p, release));
+    same.then(|| {
+        Finding::note(GATE, format!("{environment} runs the images of {} already", release.tag))
+            .seen(format!("it was last changed to {}", current.tag))
+    })
 }
 
 fn deploy_command(from: &EnvironmentName) -> String {
@@ -70,15 +86,16 @@ fn changed_since_test(input: &PlanInput<'_>, from: &EnvironmentName, release: &R
                 continue;
             }
             let now = found.map_or("nothing".to_owned(), |found| found.id.short().to_owned());
-            findings.push(
-                Finding::refuse(GATE, format!("{reference} is not what was tested"))
-                    .seen(format!("{} tested {}", release.tag, id.short()))
-                    .seen(format!("{reference} now names {now}"))
-                    .mend(format!("to test what is tagged now: {} --skip-build", deploy_command(from)))
-                    .mend(format!("to promote what was tested: docker tag {} {reference}", id.short())),
-            );
+            let finding = Finding::refuse(GATE, format!("{reference} is not what was tested"))
+                .seen(format!("{} tested {}", release.tag, id.short()))
+                .seen(format!("{reference} now names {now}"))
+                .mend(format!("to test what is tagged now: {} --skip-build", deploy_command(from)))
+                .mend(format!("to promote what was tested: docker tag {} {reference}", id.short()));
+            // Several services can share one image.
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
         }
     }
-    findings.dedup();
     findings
 }

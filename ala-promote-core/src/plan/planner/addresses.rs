@@ -5,6 +5,9 @@ use crate::plan::pairing::PromotedService;
 use crate::plan::ports::wanted_ports;
 use crate::plan::{ObservedEnvironment, PlanInput};
 
+/// The longest path that is shown, in bytes: `api/`, `app`.
+const LONGEST_PATH: usize = 12;
+
 pub(super) fn find(
     input: &PlanInput<'_>,
     target: &ObservedEnvironment,
@@ -40,7 +43,8 @@ fn configured_urls(promoted: &[PromotedService<'_>]) -> Vec<(u16, String)> {
     urls
 }
 
-/// A value that is a plain web address; one with a user or a query could hold a secret.
+/// A value that is a plain web address; one with a user, a query or more than a short path could hold a secret, as that
+/// of a webhook does.
 fn web_address(value: &Secret) -> Option<(u16, String)> {
     let value = value.reveal().trim();
     let (default_port, rest) = match (value.strip_prefix("https://"), value.strip_prefix("http://")) {
@@ -51,7 +55,10 @@ fn web_address(value: &Secret) -> Option<(u16, String)> {
     if rest.contains(|c: char| c.is_whitespace() || matches!(c, '@' | '?' | '#' | ',' | ';' | '|')) {
         return None;
     }
-    let authority = rest.split('/').next()?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if path.trim_end_matches('/').contains('/') || path.len() > LONGEST_PATH {
+        return None;
+    }
     let port = match authority.rsplit_once(':') {
         Some((_, port)) => port.parse().ok()?,
         None => default_port,

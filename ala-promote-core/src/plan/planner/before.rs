@@ -1,7 +1,9 @@
 //! What runs before an operation, and under what name it can be gone back to.
 
+use std::collections::BTreeMap;
+
 use super::draft::health_target;
-use super::{release_tag, unusable};
+use super::{release, unusable};
 use crate::domain::{HealthVerdict, Release, ReleaseImage, ReleaseKind, ServiceName};
 use crate::plan::pairing::PromotedService;
 use crate::plan::{Before, ContainerBefore, Finding, ObservedEnvironment, PlanInput};
@@ -35,32 +37,48 @@ pub(super) fn look(
             Some(health_target(input, target, &health.service, spec, is_promoted))
         })
         .collect();
-    Ok(Before { release: release(input, target, promoted)?, containers, healthy })
+    Ok(Before { release: release_that_runs(input, target, promoted)?, containers, healthy })
 }
 
-/// The release that runs: the ledger's, if that is what runs; else an adopted one made up of what does.
-fn release(
+/// The images that the promoted services run, whether they work or not.
+pub(super) fn running_images(
+    target: &ObservedEnvironment,
+    promoted: &[PromotedService<'_>],
+) -> BTreeMap<ServiceName, ReleaseImage> {
+    let image = |p: &PromotedService<'_>| {
+        let container = target.containers_of(p.service).next()?;
+        let repository = container.image_reference.as_ref().unwrap_or(p.reference).repository().to_owned();
+        Some((p.service.clone(), ReleaseImage { repository, identity: container.image.clone() }))
+    };
+    promoted.iter().filter_map(image).collect()
+}
+
+/// Whether all that runs is of this release.
+pub(super) fn is_what_runs(
+    release: &Release,
+    running: &BTreeMap<ServiceName, ReleaseImage>,
+    promoted: &[PromotedService<'_>],
+) -> bool {
+    promoted.iter().all(|p| match (running.get(p.service), p.image_in(release)) {
+        (Some(running), Some(known)) => running.identity.is_same(&known.identity),
+        (None, _) => true,
+        (Some(_), None) => false,
+    })
+}
+
+/// The release that runs: the last one of the line that is what runs, be it put back by hand; else an adopted one made up
+/// of what does.
+fn release_that_runs(
     input: &PlanInput<'_>,
     target: &ObservedEnvironment,
     promoted: &[PromotedService<'_>],
 ) -> Result<Option<Release>, Finding> {
-    let mut images = std::collections::BTreeMap::new();
-    for p in promoted {
-        let Some(container) = target.containers_of(p.service).next() else { continue };
-        let repository = container.image_reference.as_ref().unwrap_or(p.reference).repository().to_owned();
-        images.insert(p.service.clone(), ReleaseImage { repository, identity: container.image.clone() });
-    }
+    let images = running_images(target, promoted);
     if images.is_empty() {
         return Ok(None);
     }
-    let runs = |release: &&Release| {
-        promoted.iter().all(|p| match (images.get(p.service), p.image_in(release)) {
-            (Some(running), Some(known)) => running.identity.is_same(&known.identity),
-            (None, _) => true,
-            (Some(_), None) => false,
-        })
-    };
-    if let Some(known) = input.view.current(&input.request.environment).filter(runs) {
+    let mut known = input.view.line(&input.request.environment).rev();
+    if let Some(known) = known.find(|known| is_what_runs(known, &images, promoted)) {
         return Ok(Some(known.clone()));
     }
     if let Some((service, _)) = images.iter().find(|(_, image)| image.identity.layers.is_empty()) {
@@ -71,16 +89,9 @@ fn release(
         .seen("a rollback could not bring it back")
         .mend(format!("docker commit the container of {service}, or start it from an image that exists")));
     }
-    let tag = unused_tag(input)?;
+    let tag = release::new_tag(input, ReleaseKind::Adopted)?;
     for image in images.values() {
         image.pin(&tag).map_err(|e| unusable("what runs can't be kept", &e))?;
     }
     Ok(Some(Release { tag, kind: ReleaseKind::Adopted, created_at: input.now, images, source: None }))
-}
-
-fn unused_tag(input: &PlanInput<'_>) -> Result<crate::domain::ReleaseTag, Finding> {
-    super::release::unused_tag(input, ReleaseKind::Adopted).map_or_else(
-        || release_tag(ReleaseKind::Adopted.tag_text(input.request.environment.as_str(), input.now)),
-        Ok,
-    )
 }

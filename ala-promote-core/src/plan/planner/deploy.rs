@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::draft::Draft;
 use super::{release, unseen, unusable};
 use crate::domain::{ImageReference, ReleaseKind, ServiceName};
+use crate::plan::pairing::PromotedService;
 use crate::plan::{
     Action, Finding, ImageSource, PlanInput, PlannedImage, PlannedRelease, StageKind, StepClass,
 };
@@ -35,7 +36,7 @@ pub(super) fn draft<'a>(
         targets.insert(promoted.reference.clone(), image.image.clone());
         targets.insert(own, image.image.clone());
     }
-    keep_old(&draft, &mut targets);
+    keep_old(&draft, &release, &mut targets);
     let tags = targets.into_iter().map(|(reference, to)| draft.tag(reference, to)).collect();
     draft.stage(StageKind::Tag, StepClass::Compensable, tags);
 
@@ -45,12 +46,20 @@ pub(super) fn draft<'a>(
     Ok(draft)
 }
 
-/// In a protected environment the image before stays at hand under the documented name.
-pub(super) fn keep_old(draft: &Draft<'_>, targets: &mut BTreeMap<ImageReference, ImageSource>) {
-    if !draft.environment.protected {
+/// In a protected environment the images before stay at hand under the documented name, unless they are what comes.
+pub(super) fn keep_old(
+    draft: &Draft<'_>,
+    next: &PlannedRelease,
+    targets: &mut BTreeMap<ImageReference, ImageSource>,
+) {
+    let Some(before) = draft.before.release.as_ref().filter(|_| draft.environment.protected) else { return };
+    let stays = |p: &PromotedService<'_>| match (p.image_in(before), next.images.get(p.service)) {
+        (Some(old), Some(PlannedImage { image: ImageSource::Known(new), .. })) => old.identity.is_same(new),
+        _ => false,
+    };
+    if draft.promoted.iter().all(stays) {
         return;
     }
-    let Some(before) = &draft.before.release else { return };
     for promoted in &draft.promoted {
         if let (Some(image), Some(old)) = (promoted.image_in(before), release::old(promoted.reference)) {
             targets.insert(old, ImageSource::Known(image.identity.clone()));

@@ -1,10 +1,10 @@
 //! A plan in the making: steps are numbered and classed as they are added.
 
-use super::unseen;
-use super::{addresses, before};
-use crate::config::EnvironmentSettings;
+use super::{addresses, before, release, unseen};
+use crate::config::{EnvironmentSettings, HealthSettings};
 use crate::domain::{
-    EnvironmentName, HealthTarget, ImageReference, Release, ServiceName, ServiceSpec, StackRef, StepId, Verb,
+    EnvironmentName, HealthTarget, ImageReference, Release, ReleaseTag, ServiceName, ServiceSpec, StackRef,
+    StepId, Verb,
 };
 use crate::plan::gates::takes_backup;
 use crate::plan::pairing::{PromotedService, promoted_services};
@@ -24,6 +24,7 @@ pub(super) struct Draft<'a> {
     pub(super) before: Before,
     pub(super) from: Option<EnvironmentName>,
     pub(super) release: Option<PlannedRelease>,
+    retires: Vec<ReleaseTag>,
     pub(super) keep_failed: bool,
     stages: Vec<Stage>,
     steps: usize,
@@ -47,6 +48,7 @@ impl<'a> Draft<'a> {
             promoted,
             from: None,
             release: None,
+            retires: Vec::new(),
             keep_failed: false,
             stages: Vec::new(),
             steps: 0,
@@ -150,7 +152,7 @@ impl<'a> Draft<'a> {
             stack: self.stack.clone(),
             targets: services.iter().filter_map(|service| self.health_target(service)).collect(),
             expect: expect.collect(),
-            settings: self.input.settings.health,
+            settings: self.health_settings(),
         };
         let swap = Action::Swap { stack: self.stack.clone(), services, snapshot: self.snapshot_file() };
         self.stage(StageKind::Swap, StepClass::Compensable, vec![(format!("start {names}"), swap)]);
@@ -164,6 +166,13 @@ impl<'a> Draft<'a> {
         self.release = Some(release);
     }
 
+    /// Where nothing ran before there is no outage to cut short, and databases set themselves up first.
+    fn health_settings(&self) -> HealthSettings {
+        let settings = self.input.settings.health;
+        let patience = if self.target.containers.is_empty() { settings.timeout } else { settings.patience };
+        HealthSettings { patience, ..settings }
+    }
+
     pub(super) fn health_target(&self, service: &ServiceName) -> Option<HealthTarget> {
         let spec = self.target.render.services.get(service)?;
         let promoted = self.promoted.iter().any(|p| p.service == service);
@@ -172,12 +181,13 @@ impl<'a> Draft<'a> {
 
     /// After the commit: what this operation needed, and releases that are too old to be kept.
     pub(super) fn retire(&mut self, mut references: Vec<ImageReference>) {
-        let runs = self.release.as_ref().map(|release| release.tag.clone());
-        let expired = super::release::expired(self.input, runs.as_ref());
-        let pins = expired
-            .iter()
-            .flat_map(|release| release.images.values().filter_map(|image| image.pin(&release.tag).ok()));
+        let before = self.before.release.as_ref().map(|release| &release.tag);
+        let next = self.release.as_ref().map(|release| &release.tag);
+        let expired = next.map(|next| release::expired(self.input, before, next)).unwrap_or_default();
+        let ours: Vec<_> = self.promoted.iter().map(|p| p.reference).collect();
+        let pins = expired.iter().flat_map(|release| release::pins(release, &ours));
         references.extend(pins.filter(|pin| self.input.observed.references.contains_key(pin)));
+        self.retires = expired.iter().map(|release| release.tag.clone()).collect();
         references.sort();
         references.dedup();
         let mut steps: Vec<(String, Action)> = references
@@ -201,6 +211,7 @@ impl<'a> Draft<'a> {
             stack: Some(self.stack),
             from: self.from,
             release: self.release,
+            retires: self.retires,
             before: self.before,
             confirm: self.environment.protected && needs_question(&self.input.request.verb),
             keep_failed: self.keep_failed,
@@ -239,7 +250,7 @@ pub(super) fn health_target(
         promoted,
         job: awaited_to_end || spec.restart.as_deref() == Some("no"),
         ports: ports.iter().filter(|(s, _)| *s == service).map(|(_, port)| (*port).clone()).collect(),
-        path: settings.and_then(|s| s.health_path.clone()).unwrap_or_else(|| "/".to_owned()),
+        path: settings.and_then(|s| s.health_path.clone()),
         replicas: spec.replicas,
     }
 }

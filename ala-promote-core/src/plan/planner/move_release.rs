@@ -10,7 +10,6 @@ use crate::plan::{Finding, ImageSource, PlannedImage, PlannedRelease, StageKind,
 pub(super) fn move_to(draft: &mut Draft<'_>, release: &Release) -> Result<(), Finding> {
     let mut planned = PlannedRelease { images: BTreeMap::new(), ..PlannedRelease::from(release) };
     let mut targets = BTreeMap::new();
-    deploy::keep_old(draft, &mut targets);
     for promoted in &draft.promoted {
         let what = || unseen(&format!("an image for service {} in {}", promoted.service, release.tag));
         let image = promoted.image_in(release).ok_or_else(what)?;
@@ -23,6 +22,7 @@ pub(super) fn move_to(draft: &mut Draft<'_>, release: &Release) -> Result<(), Fi
         targets.insert(promoted.reference.clone(), source.clone());
         planned.images.insert(promoted.service.clone(), PlannedImage { repository, image: source });
     }
+    deploy::keep_old(draft, &planned, &mut targets);
     let tags = targets.into_iter().map(|(reference, to)| draft.tag(reference, to)).collect();
     draft.stage(StageKind::Tag, StepClass::Compensable, tags);
     draft.swap_and_commit(planned);

@@ -1,9 +1,12 @@
 //! Going back to an earlier release. The database is left as it is.
 
+use std::collections::BTreeMap;
+
+use super::before::{is_what_runs, running_images};
 use super::draft::Draft;
 use super::move_release::move_to;
-use crate::domain::{Release, ReleaseTag};
-use crate::plan::pairing::promoted_services;
+use crate::domain::{ImageId, ImageReference, Release, ReleaseTag, ServiceName};
+use crate::plan::pairing::{PromotedService, promoted_services};
 use crate::plan::{Finding, PlanInput};
 
 const GATE: &str = "rollback";
@@ -16,22 +19,38 @@ pub(super) fn draft<'a>(input: &'a PlanInput<'a>, to: Option<&ReleaseTag>) -> Re
     Ok(draft)
 }
 
-/// The releases of the line that can be gone back to, the nearest first, with why one can't be used.
+/// The releases of the line that can be gone back to, the nearest first, with why one can't be used: those before what
+/// runs, other images only; all of them when what runs is none of them.
 pub(super) fn choices(input: &PlanInput<'_>) -> Vec<(Release, Option<String>)> {
-    let line = input.view.environments.get(&input.request.environment).map(|e| e.line.as_slice());
-    let earlier = line.unwrap_or_default().split_last().map(|(_, earlier)| earlier).unwrap_or_default();
-    let known = earlier.iter().rev().filter_map(|tag| input.view.releases.get(tag));
-    known.map(|release| (release.clone(), problem(input, release))).collect()
+    let promoted = promoted_services(input);
+    let running = input.target().map(|target| running_images(target, &promoted)).unwrap_or_default();
+    let runs = |release: &Release| is_what_runs(release, &running, &promoted);
+    let line: Vec<&Release> = input.view.line(&input.request.environment).collect();
+    let at = line.iter().rposition(|release| runs(release)).unwrap_or(line.len());
+    let mut choices: Vec<(Release, Option<String>)> = Vec::new();
+    for release in line.into_iter().take(at).rev() {
+        let is_listed = choices.iter().any(|(listed, _)| listed.tag == release.tag);
+        if !is_listed && (running.is_empty() || !runs(release)) {
+            choices.push((release.clone(), problem(input, &promoted, release)));
+        }
+    }
+    choices
 }
 
 /// Why a release can't be run here.
-fn problem(input: &PlanInput<'_>, release: &Release) -> Option<String> {
-    promoted_services(input).iter().find_map(|promoted| match promoted.image_in(release) {
-        None => Some(format!("it has no image for service {}", promoted.service)),
-        Some(image) if !input.observed.images.contains_key(&image.identity.id) => {
-            Some(format!("the image of {} is gone from the engine", promoted.service))
+fn problem(input: &PlanInput<'_>, promoted: &[PromotedService<'_>], release: &Release) -> Option<String> {
+    let mut named: BTreeMap<&ImageReference, (&ServiceName, &ImageId)> = BTreeMap::new();
+    promoted.iter().find_map(|p| {
+        let Some(image) = p.image_in(release) else {
+            return Some(format!("it has no image for service {}", p.service));
+        };
+        let id = &image.identity.id;
+        if !input.observed.images.contains_key(id) {
+            return Some(format!("the image of {} is gone from the engine", p.service));
         }
-        Some(_) => None,
+        let (other, first) = *named.entry(p.reference).or_insert((p.service, id));
+        (first != id)
+            .then(|| format!("{other} and {} ran different images, both called {}", p.service, p.reference))
     })
 }
 

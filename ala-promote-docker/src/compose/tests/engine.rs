@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ala_promote_core::backend::{BackendErrorKind, Call, CancelToken};
-use ala_promote_core::domain::{ImageReference, StackRef};
+use ala_promote_core::domain::{DroppedPort, ImageReference, PortMapping, StackRef};
 
-use super::{Folder, default_compose, environment, is_v1};
+use super::{Folder, composes, default_compose, environment, is_v1};
 use crate::compose::Compose;
 
 /// An image that runs until it is stopped.
-const DOCKERFILE: &str = "FROM scratch\nCOPY busybox /bin/busybox\nARG TEXT\nENV TEXT=$TEXT\n\
+const DOCKERFILE: &str = "FROM scratch\nCOPY busybox /bin/busybox\nARG TEXT\n\
+                          RUN [\"/bin/busybox\", \"sh\", \"-c\", \"echo text is $TEXT\"]\n\
                           CMD [\"/bin/busybox\", \"sleep\", \"600\"]\n";
 
 /// A folder with a stack, its Compose, and a name under which all is removed at the end.
@@ -25,10 +26,13 @@ struct Lab {
 }
 
 impl Lab {
-    /// `None`, loudly, where there is no engine; but not in CI.
     async fn new(compose_file: &str) -> Option<Self> {
+        Self::with(default_compose(&environment()).await?, compose_file)
+    }
+
+    /// `None`, loudly, where there is no engine; but not in CI.
+    fn with(compose: Compose, compose_file: &str) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let compose = default_compose(&environment()).await?;
         let engine = Command::new("docker").args(["version", "-f", "{{.Server.Version}}"]).output();
         let ready = engine.is_ok_and(|output| output.status.success());
         let busybox =
@@ -151,7 +155,7 @@ async fn builds_go_to_their_own_tags_and_no_other() {
         assert_eq!(lab.image(&format!("{}-{service}:staging", lab.name)), None);
     }
     let lines = lines.lock().unwrap();
-    assert!(lines.iter().any(|line| line.contains("busybox")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("text is <TEXT>")), "{lines:?}");
     assert!(!lines.iter().any(|line| line.contains("hunter2val")), "{lines:?}");
     let listed = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "dangling=false"]);
     assert_eq!(listed.lines().filter(|line| line.starts_with(&lab.name)).count(), 2, "{listed}");
@@ -306,6 +310,39 @@ async fn a_port_that_is_taken_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn a_dropped_port_is_not_asked_for_and_nothing_else_differs() {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (inherited, own) = (free(), free());
+    let file = format!(
+        "services:\n  a:\n    image: NAME-a:1\n    build: ./app\n    stop_grace_period: 0s\n    \
+         environment: [VERSION=1e5, 'MONEY=$$5', 'TEXT=${{TEXT}}']\n    ports: ['{inherited}:80', '{own}:80']\n"
+    );
+    let Some(lab) = Lab::new(&file).await else { return };
+    lab.build(&["a"], &Call::silent()).await.unwrap();
+    docker(&["tag", &lab.reference("a").to_string(), &format!("{}-a:1", lab.name)]);
+    let mut stack = lab.stack();
+    stack.derived_file = Some(lab.folder.path("derived.json"));
+    stack.dropped_ports = vec![DroppedPort {
+        service: "a".parse().unwrap(),
+        port: PortMapping { host_ip: None, published: Some(inherited), target: 80, protocol: "tcp".into() },
+    }];
+    let start = || async {
+        lab.compose.up(&stack, &["a".parse().unwrap()], &Call::silent()).await.unwrap();
+        lab.container("a").unwrap()
+    };
+    let id = start().await;
+    let ports = docker(&["inspect", "-f", "{{json .HostConfig.PortBindings}}", &id]);
+    assert!(ports.contains(&own.to_string()) && !ports.contains(&inherited.to_string()), "{ports}");
+    let variables = docker(&["inspect", "-f", "{{json .Config.Env}}", &id]);
+    for variable in ["VERSION=1e5", "MONEY=$5", "TEXT=hunter2val"] {
+        assert!(variables.contains(&format!("\"{variable}\"")), "{variables}");
+    }
+    let mode = std::fs::metadata(lab.folder.path("derived.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(start().await, id, "the same again replaces nothing");
+}
+
+#[tokio::test]
 async fn an_image_that_is_not_there_is_a_failure() {
     let Some(lab) = Lab::new("services:\n  a:\n    image: 127.0.0.1:1/NAME:gone\n").await else { return };
     let error = lab.up(&["a"]).await.unwrap_err();
@@ -316,11 +353,37 @@ async fn an_image_that_is_not_there_is_a_failure() {
 
 #[tokio::test]
 async fn a_pull_policy_does_not_replace_what_is_present() {
-    let file = "services:\n  a:\n    image: 127.0.0.1:1/NAME:1\n    build: ./app\n    pull_policy: always\n    stop_grace_period: 0s\n";
+    let file = "services:\n  a:\n    image: 127.0.0.1:1/NAME:1\n    pull_policy: always\n    stop_grace_period: 0s\n  \
+                b:\n    image: NAME-b:1\n    build: ./app\n";
     let Some(lab) = Lab::new(file).await else { return };
-    lab.build(&["a"], &Call::silent()).await.unwrap();
-    docker(&["tag", &lab.reference("a").to_string(), &format!("127.0.0.1:1/{}:1", lab.name)]);
+    lab.build(&["b"], &Call::silent()).await.unwrap();
+    let reference = format!("127.0.0.1:1/{}:1", lab.name);
+    docker(&["tag", &lab.reference("b").to_string(), &reference]);
     let started = lab.up(&["a"]).await;
-    docker(&["rmi", "-f", &format!("127.0.0.1:1/{}:1", lab.name)]);
+    docker(&["rmi", "-f", &reference]);
     started.unwrap();
+}
+
+#[tokio::test]
+async fn v1_that_breaks_on_a_new_engine_names_the_mend() {
+    let Some(v1) = composes().await.into_iter().find(is_v1) else { return };
+    let engine = docker(&["version", "-f", "{{.Server.Version}}"]);
+    // Engines from 26 on leave out of an image what v1 reads of it.
+    let major = engine.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_none_or(|major| major < 26) {
+        return;
+    }
+    let Some(lab) = Lab::with(v1, STACK) else { return };
+    let image = format!("{}-web:staging", lab.name);
+    for text in ["one", "two"] {
+        let context = lab.folder.path("app").display().to_string();
+        docker(&["build", "-q", "-t", &image, "--build-arg", &format!("TEXT={text}"), &context]);
+        let started = lab.up(&["web"]).await;
+        if text == "two" {
+            let error = started.unwrap_err();
+            assert_eq!(error.kind(), BackendErrorKind::Failed);
+            assert!(error.hint().unwrap().contains("Compose 2"), "{error}");
+            assert!(!error.to_string().contains("Traceback"), "{error}");
+        }
+    }
 }

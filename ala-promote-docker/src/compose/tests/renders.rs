@@ -37,6 +37,8 @@ fn captured(family: Family) -> Render {
         dir: "/srv/app".into(),
         files: vec!["/srv/app/compose.yml".into()],
         env_file: Some("/srv/app/.env.staging".into()),
+        dropped_ports: Vec::new(),
+        derived_file: None,
     };
     let model: Model = match family {
         Family::One => serde_saphyr::from_str(OF_V1).unwrap(),
@@ -44,9 +46,17 @@ fn captured(family: Family) -> Render {
     };
     let env_files = BTreeMap::from([("web".to_owned(), vec![PathBuf::from("/srv/app/.env.extra")])]);
     let scrub = Scrubber::default();
-    Context { stack: &stack, family, profiles: &["extra".into()], env_files: &env_files, scrub: &scrub }
-        .render(&model, Vec::new())
-        .unwrap()
+    let separator = if family == Family::One { '_' } else { '-' };
+    Context {
+        stack: &stack,
+        family,
+        profiles: &["extra".into()],
+        separator,
+        env_files: &env_files,
+        scrub: &scrub,
+    }
+    .render(&model, Vec::new())
+    .unwrap()
 }
 
 fn service<'a>(render: &'a Render, name: &str) -> &'a ServiceSpec {
@@ -244,6 +254,19 @@ async fn the_working_directory_is_the_folder() {
         ]);
         let render = compose.render(&folder.stack("p", &["compose.yml"], ".env")).await.unwrap();
         assert_eq!(service(&render, "a").binds, [folder.path("data")]);
+    }
+}
+
+#[tokio::test]
+async fn images_without_a_name_are_named_as_compose_names_them() {
+    for compose in composes().await {
+        let folder = Folder::new(&[("compose.yml", "services:\n  a:\n    build: .\n"), (".env", "")]);
+        let stack = folder.stack("p", &["compose.yml"], ".env");
+        let separator = if is_v1(&compose) { "_" } else { "-" };
+        let image = |render: &Render| service(render, "a").image.as_ref().unwrap().to_string();
+        assert_eq!(image(&compose.render(&stack).await.unwrap()), format!("p{separator}a:latest"));
+        folder.write(".env", "COMPOSE_COMPATIBILITY=true\n");
+        assert_eq!(image(&compose.render(&stack).await.unwrap()), "p_a:latest");
     }
 }
 
