@@ -73,6 +73,11 @@ async fn http_on_published_ports_of_what_is_promoted() {
         assert_eq!(seen.verdict, HealthVerdict::Starting);
         assert_eq!(seen.evidence, format!("HTTP 404 at http://{}:{port}/nothing", engine.address));
 
+        // Where nobody said a path, `/` is asked.
+        let no_path = HealthTarget { path: None, ..web.clone() };
+        let seen = look(&backend, &stage, no_path).await;
+        assert_eq!(seen.evidence, format!("HTTP 200 at http://{}:{port}/", engine.address));
+
         // What is not promoted is asked no HTTP.
         let cache = HealthTarget { promoted: false, ..target("cache", &[(other, 6379)]) };
         let seen = healthy(&backend, &stage, cache).await;
@@ -157,7 +162,7 @@ services:
         let status = ["inspect", "--format", "{{.State.Health.Status}}", &stage.id("api")];
         eventually("unhealthy", || engine.docker(&status) == "unhealthy");
         let seen = look(&backend, &stage, api.clone()).await;
-        assert_eq!(seen.verdict, HealthVerdict::Starting);
+        assert_eq!(seen.verdict, HealthVerdict::Unhealthy);
         assert_eq!(seen.evidence, "healthcheck: unhealthy: asked with <PASSWORD>");
         stage.exec(&stage.id("api"), &["sh", "-c", ": >/tmp/ok"]);
         eventually("healthy", || engine.docker(&status) == "healthy");
@@ -166,6 +171,10 @@ services:
             seen.evidence,
             format!("healthcheck passed, HTTP 200 at http://{}:{port}/", engine.address)
         );
+        // Without a path of the config, the healthcheck speaks for what answers at the port.
+        let no_path = HealthTarget { path: None, ..api.clone() };
+        let seen = look(&backend, &stage, no_path).await;
+        assert_eq!(seen.evidence, format!("healthcheck passed, port open: {port}"));
         // Both have to pass.
         let missing = HealthTarget { path: Some("/nothing".into()), ..api.clone() };
         assert_eq!(look(&backend, &stage, missing.clone()).await.verdict, HealthVerdict::Starting);
