@@ -28,6 +28,7 @@ fn row(service: &ServiceStatus) -> Vec<String> {
         |health| {
             let verdict = match health.verdict {
                 HealthVerdict::Healthy => "✅ healthy",
+                HealthVerdict::Unhealthy => "❌ unhealthy",
                 HealthVerdict::Starting => "⏳ not healthy yet",
                 _ => "❌ failed",
             };

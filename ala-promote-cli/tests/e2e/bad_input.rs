@@ -4,7 +4,7 @@ use std::fs;
 
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
-use crate::on_every_engine;
+use crate::engines::on_every_engine;
 use crate::script::{answer, call, called, command, hurry, running};
 
 use Environment::{Production, Staging};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
-use crate::on_every_engine;
+use crate::engines::on_every_engine;
 use crate::script::{answer, call, command, get, hurry, images};
 
 use Environment::{Production, Staging};

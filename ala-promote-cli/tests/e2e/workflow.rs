@@ -2,7 +2,7 @@
 
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
-use crate::on_every_engine;
+use crate::engines::on_every_engine;
 use crate::script::{answer, call, get, hurry, images, running};
 
 use Environment::{Production, Staging};

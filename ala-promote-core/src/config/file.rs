@@ -68,11 +68,15 @@ pub(super) struct ServiceTable {
 
 /// `[health]`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table: [health] with `timeout`, `window`, `interval`")]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: [health] with `timeout`, `window`, `interval`, `patience`"
+)]
 pub(super) struct HealthTable {
     pub(super) timeout: Option<Spanned<HumanDuration>>,
     pub(super) window: Option<Spanned<HumanDuration>>,
     pub(super) interval: Option<Spanned<HumanDuration>>,
+    pub(super) patience: Option<Spanned<HumanDuration>>,
 }
 
 /// `[backup]`.

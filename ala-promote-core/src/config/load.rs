@@ -25,6 +25,7 @@ const LONGEST_REASON: usize = 500;
 const LONGEST_DISPLAY: usize = 60;
 const TIMEOUT_BOUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3600)];
 const WINDOW_BOUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(900)];
+const PATIENCE_BOUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3600)];
 const INTERVAL_BOUNDS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(60)];
 const RELEASES_BOUNDS: [i64; 2] = [2, 1000];
 
@@ -176,6 +177,7 @@ fn health(source: &Source, table: &HealthTable) -> Result<HealthSettings, Settin
         timeout: bounded(&table.timeout, default.timeout, TIMEOUT_BOUNDS)?,
         window: bounded(&table.window, default.window, WINDOW_BOUNDS)?,
         interval: bounded(&table.interval, default.interval, INTERVAL_BOUNDS)?,
+        patience: bounded(&table.patience, default.patience, PATIENCE_BOUNDS)?,
     };
     // Whichever of the two is written is the one to mend; the default interval is shorter than any timeout.
     match &table.interval {

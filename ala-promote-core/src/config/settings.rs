@@ -89,6 +89,9 @@ pub struct HealthSettings {
     pub window: Duration,
     /// The pause between two looks.
     pub interval: Duration,
+    /// How long a service whose own health check has given up on it is still waited for, where a release that worked
+    /// can be put back: to wait longer would only be a longer outage.
+    pub patience: Duration,
 }
 
 impl Default for HealthSettings {
@@ -97,6 +100,7 @@ impl Default for HealthSettings {
             timeout: Duration::from_secs(120),
             window: Duration::from_secs(5),
             interval: Duration::from_millis(500),
+            patience: Duration::from_secs(10),
         }
     }
 }

@@ -51,6 +51,8 @@ pub enum HealthVerdict {
     Healthy,
     /// It does not yet; look again.
     Starting,
+    /// Its own health check has given up on it. It may recover by itself, as when a database comes up late.
+    Unhealthy,
     /// It does not, and will not by waiting.
     Failed,
 }

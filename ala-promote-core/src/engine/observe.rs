@@ -6,7 +6,7 @@ use futures_util::future::{join_all, try_join, try_join_all};
 use jiff::Timestamp;
 
 use super::EngineError;
-use crate::backend::{Backend, BackendError, BackendErrorKind, Witnessed};
+use crate::backend::{Backend, BackendError, BackendErrorKind, DatabaseTarget, Witnessed};
 use crate::config::Settings;
 use crate::domain::{
     EnvironmentName, HealthTarget, ImageId, ImageIdentity, ImageReference, OperationId, Request,
@@ -55,7 +55,13 @@ pub(super) async fn observe(question: Question<'_>) -> Result<Observed, EngineEr
     if let Some((target, file)) = plan::backup_in_question(&question.input(&observed)) {
         let environment = observed.environments.get(&question.request.environment);
         if let Some(stack) = environment.map(|environment| &environment.render.stack) {
-            observed.room = Some(question.backend.database().room(stack, &target, &file).await?);
+            match question.backend.database().room(stack, &target, &file).await {
+                Ok(room) => observed.room = Some(room),
+                Err(error) if error.kind() == BackendErrorKind::Failed => {
+                    observed.notes.push(cannot_be_backed_up(&target, &error));
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     let health = look_at_health(question, &observed).await?;
@@ -103,6 +109,16 @@ fn concerns(question: Question<'_>, name: &EnvironmentName) -> bool {
     let target = question.settings.environments.get(&question.request.environment);
     let from = target.and_then(|environment| environment.from.as_ref());
     name == &question.request.environment || (from == Some(name) && question.request.verb == Verb::Promote)
+}
+
+/// A database that can't even say how large it is will not be dumped either.
+fn cannot_be_backed_up(target: &DatabaseTarget, error: &BackendError) -> Finding {
+    Finding::refuse(
+        "database",
+        format!("the database {} does not answer, so it can't be backed up", target.service),
+    )
+    .seen(error.to_string())
+    .mend(format!("wait until it is up, or look why it is not: docker compose logs {}", target.service))
 }
 
 fn not_compared(name: &EnvironmentName, error: &BackendError) -> Finding {

@@ -104,6 +104,12 @@ impl Entry {
         self
     }
 
+    /// Whether it may use that space, for stores of one's own.
+    #[must_use]
+    pub fn uses_reserve(&self) -> bool {
+        self.may_use_reserve
+    }
+
     /// The operation that the entry belongs to.
     #[must_use]
     pub fn operation(&self) -> Option<&str> {

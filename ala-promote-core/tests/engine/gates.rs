@@ -1,1 +1,489 @@
-//! x
+//! Each gate refuses what it is for, and passes what it should.
+
+use std::sync::{Arc, Mutex};
+
+use ala_promote_core::backend::Witnessed;
+use ala_promote_core::config::{DatabaseChoice, ServiceSettings};
+use ala_promote_core::domain::{PortMapping, Request, Verb};
+use ala_promote_core::plan::{self, Finding, Observed, Plan, PlanInput, Refusal};
+use ala_promote_testkit::memory::{EnvironmentEditor, MemoryBackend, State};
+
+use crate::host::{BACK, DEPLOY, Host, committed, refused};
+
+const SKIP_BUILD: Verb = Verb::Deploy { build: false, keep_failed: false };
+
+fn edit(host: &Host, environment: &str, edit: impl FnOnce(&mut EnvironmentEditor)) {
+    host.world.edit(environment, edit).unwrap();
+}
+
+fn act(host: &Host, act: impl FnOnce(&mut State)) {
+    host.world.act("meddle", act).unwrap();
+}
+
+async fn refusal(host: &Host, environment: &str, verb: Verb) -> String {
+    refused(host.plan(environment, verb).await)
+}
+
+async fn passes(host: &Host, environment: &str, verb: Verb) -> Plan {
+    host.plan(environment, verb).await.unwrap_or_else(|error| panic!("{environment}: {error}"))
+}
+
+#[track_caller]
+fn says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+}
+
+fn note<'a>(plan: &'a Plan, gate: &str) -> Option<&'a Finding> {
+    plan.notes.iter().find(|note| note.gate == gate)
+}
+
+fn drop_reference(state: &mut State, reference: &str) {
+    state.references.remove(&reference.parse().unwrap());
+}
+
+// Tested release
+
+#[tokio::test]
+async fn without_a_tested_release_there_is_nothing_to_promote() {
+    let text = refusal(&Host::new(), "production", Verb::Promote).await;
+    says(&text, &["[tested-release]", "no release has been tested on staging", "./deploy-staging first"]);
+    let text = refusal(&Host::new(), "staging", Verb::Promote).await;
+    says(&text, &["no environment before it"]);
+}
+
+#[tokio::test]
+async fn a_tag_that_was_moved_since_the_test_is_told_once() {
+    let host = Host::with_release(false).await;
+    act(&host, |state| {
+        let old = state.references[&"ala-api:production".parse().unwrap()].clone();
+        state.references.insert("ala-api:staging".parse().unwrap(), old);
+    });
+    let text = refusal(&host, "production", Verb::Promote).await;
+    says(&text, &["ala-api:staging is not what was tested", "./deploy-staging --skip-build", "docker tag"]);
+    assert_eq!(text.lines().count(), 1, "backend and worker share it: {text}");
+}
+
+#[tokio::test]
+async fn a_deleted_tag_pin_or_image_is_refused() {
+    let host = Host::with_release(false).await;
+    let tag = host.current("staging");
+    act(&host, |state| drop_reference(state, "ala-web:staging"));
+    says(
+        &refusal(&host, "production", Verb::Promote).await,
+        &["ala-web:staging is not what", "now names nothing"],
+    );
+
+    let host = Host::with_release(false).await;
+    let pin = format!("ala-web:{tag}");
+    act(&host, |state| drop_reference(state, &pin));
+    says(&refusal(&host, "production", Verb::Promote).await, &[&pin, "now names nothing"]);
+
+    let host = Host::with_release(false).await;
+    act(&host, |state| {
+        let id = state.references[&"ala-web:staging".parse().unwrap()].clone();
+        state.references.retain(|_, named| *named != id);
+        state.containers.retain(|_, container| container.image != id);
+        state.images.remove(&id);
+    });
+    says(&refusal(&host, "production", Verb::Promote).await, &["the tested image of frontend is gone"]);
+}
+
+#[tokio::test]
+async fn a_service_that_the_release_has_no_image_for_is_refused() {
+    let host = Host::with_release(false).await;
+    for environment in ["staging", "production"] {
+        let image = format!("ala-new:{environment}");
+        edit(&host, environment, |e| drop(e.service("new").image(&image).build()));
+    }
+    says(
+        &refusal(&host, "production", Verb::Promote).await,
+        &["[tested-release]", "service new has no image in"],
+    );
+}
+
+#[tokio::test]
+async fn uncommitted_changes_are_noted() {
+    let host = Host::new();
+    assert!(note(&passes(&host, "staging", DEPLOY).await, "source").is_none());
+    host.world.edit_source(|tree| tree.dirty = true);
+    assert!(note(&passes(&host, "staging", DEPLOY).await, "source").is_some());
+    committed(host.operate("staging", DEPLOY).await);
+    host.world.edit_source(|tree| tree.dirty = false);
+    assert!(note(&passes(&host, "production", Verb::Promote).await, "source").is_some(), "of the release");
+}
+
+// Images
+
+#[tokio::test]
+async fn images_that_are_missing_mixed_up_or_a_release_s_own_are_refused() {
+    let host = Host::with_release(false).await;
+    act(&host, |state| drop_reference(state, "ala-web:staging"));
+    let text = refusal(&host, "staging", SKIP_BUILD).await;
+    says(&text, &["[images]", "there is no image ala-web:staging", "docker tag YOUR-IMAGE ala-web:staging"]);
+
+    let mut host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("listed").image("listed:1")));
+    let listed = ServiceSettings { promoted: Some(true), ..ServiceSettings::default() };
+    host.settings.services.insert("listed".parse().unwrap(), listed);
+    says(&refusal(&host, "staging", DEPLOY).await, &["there is no image listed:1"]);
+
+    let host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("frontend").image("ala-api:web")));
+    let text = refusal(&host, "staging", DEPLOY).await;
+    says(&text, &["different images in one repository", "ala-api:web", "ala-api:staging"]);
+
+    let host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("worker").build_setting("target", "worker")));
+    says(&refusal(&host, "staging", DEPLOY).await, &["different images in one repository"]);
+
+    let host = Host::with_release(false).await;
+    let own = format!("ala-web:{}", host.current("staging"));
+    edit(&host, "staging", |e| drop(e.service("frontend").image(&own)));
+    says(&refusal(&host, "staging", SKIP_BUILD).await, &["started by a release's own tag", "production"]);
+
+    let host = Host::of(MemoryBackend::builder().environment("staging", |e| {
+        e.service("nothing");
+    }));
+    let text = refusal(&host, "staging", DEPLOY).await;
+    says(&text, &["service nothing has neither `image` nor `build`", "docker-compose"]);
+}
+
+// Build parity
+
+#[tokio::test]
+async fn what_is_built_differently_is_not_promoted_and_only_the_keys_are_named() {
+    let differences: [(&str, &str); 4] = [
+        ("args.VITE_API_URL", "s3cr3t"),
+        ("target", "staging"),
+        ("dockerfile", "Other"),
+        ("context", "../other"),
+    ];
+    for (key, value) in differences {
+        let host = Host::with_release(false).await;
+        edit(&host, "production", |e| drop(e.service("frontend").build_setting(key, value)));
+        let text = refusal(&host, "production", Verb::Promote).await;
+        says(&text, &["[build-parity]", &format!("build.{key}"), "frontend", "run time"]);
+        assert!(!text.contains("s3cr3t"));
+        // Announced before the build is waited for.
+        let early = passes(&host, "staging", DEPLOY).await;
+        says(&note(&early, "build-parity").unwrap().reason, &["promotion to production will be refused"]);
+        // A rollback promotes nothing.
+        let host = Host::with_release(true).await;
+        edit(&host, "production", |e| drop(e.service("frontend").build_setting(key, value)));
+        passes(&host, "production", BACK).await;
+    }
+    let host = Host::with_release(false).await;
+    edit(&host, "production", |e| {
+        drop(e.service("frontend").build_setting("cache_from.0", "x").build_setting("pull", "true"));
+    });
+    passes(&host, "production", Verb::Promote).await;
+    let host = Host::with_release(false).await;
+    edit(&host, "production", |e| drop(e.service("frontend").without_build()));
+    passes(&host, "production", Verb::Promote).await;
+}
+
+// Isolation
+
+type Editing = fn(&mut EnvironmentEditor);
+
+/// Edits that each let the two environments share something, and what is said of it.
+const SHARED: [(Editing, Editing, &str); 8] = [
+    (
+        |e| drop(e.service("backend").port(9000, 9)),
+        |e| drop(e.service("frontend").port(9000, 9)),
+        "both publish port 9000",
+    ),
+    (
+        |e| drop(e.service("db").container_name("db")),
+        |e| drop(e.service("db").container_name("db")),
+        "both name a container db",
+    ),
+    (
+        |e| {
+            e.volume("x", "data", false);
+        },
+        |e| {
+            e.volume("y", "data", true);
+        },
+        "use the same volume data",
+    ),
+    (
+        |e| {
+            e.network("net", "shared", true);
+            drop(e.service("db").network("net"));
+        },
+        |e| {
+            e.network("other", "shared", true);
+            drop(e.service("db").network("other"));
+        },
+        "share the network shared, where these names mean either: db",
+    ),
+    (
+        |_| {},
+        |e| drop(e.service("frontend").image("ala-web:production")),
+        "use the same image reference ala-web:production",
+    ),
+    (
+        |e| {
+            drop(
+                e.service("backend")
+                    .environment("URL", "postgres://a:pa55/w@rd@db.example.com:5432/ala?ssl=1"),
+            )
+        },
+        |e| drop(e.service("worker").environment("DSN", "postgresql+psycopg://b:0ther@DB.example.com/ala")),
+        "use the same database",
+    ),
+    (
+        |_| {},
+        |e| drop(e.service("backend").env_file(".env")),
+        "service backend of staging gets the values of production",
+    ),
+    (
+        |e| drop(e.service("backend").env_file(".env.staging")),
+        |_| {},
+        "service backend of production gets the values",
+    ),
+];
+
+#[tokio::test]
+async fn what_environments_share_is_refused_in_either_direction_and_holds_up_no_rollback_needlessly() {
+    for (production, staging, expected) in SHARED {
+        let host = Host::with_release(true).await;
+        edit(&host, "production", production);
+        edit(&host, "staging", staging);
+        for (environment, verb) in [("staging", DEPLOY), ("production", Verb::Promote)] {
+            let text = refusal(&host, environment, verb).await;
+            says(&text, &["[isolation]"]);
+            for secret in ["pa55", "rd@", "0ther"] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        }
+        says(&refusal(&host, "staging", DEPLOY).await.replace("staging and production", ""), &[expected]);
+        if expected.contains("image reference") {
+            says(&refusal(&host, "production", BACK).await, &[expected]);
+        } else {
+            let plan = passes(&host, "production", BACK).await;
+            assert!(note(&plan, "isolation").is_some(), "{expected}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_project_for_both_is_refused_even_for_a_rollback() {
+    let host = Host::with_release(true).await;
+    act(&host, |state| state.containers.retain(|_, c| c.stack.environment.as_str() == "production"));
+    edit(&host, "staging", |e| {
+        e.project("ala");
+    });
+    for (environment, verb) in [("staging", DEPLOY), ("production", Verb::Promote), ("production", BACK)] {
+        says(
+            &refusal(&host, environment, verb).await,
+            &["are the same Compose project, ala", "COMPOSE_PROJECT_NAME"],
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_only_looks_alike_is_not_shared() {
+    let host = Host::with_release(false).await;
+    for (environment, ip) in [("staging", "127.0.0.1"), ("production", "192.0.2.1")] {
+        edit(&host, environment, |e| {
+            let port = PortMapping {
+                host_ip: Some(ip.into()),
+                published: Some(9000),
+                target: 9,
+                protocol: "tcp".into(),
+            };
+            e.service("backend").port_mapping(port).environment("URL", "postgres://a:b@db:5432/ala");
+            e.service("cache").image("postgres:15");
+        });
+    }
+    passes(&host, "production", Verb::Promote).await;
+    passes(&host, "staging", DEPLOY).await;
+}
+
+#[tokio::test]
+async fn a_broken_staging_holds_up_neither_a_rollback_nor_the_status_of_production() {
+    let host = Host::with_release(true).await;
+    edit(&host, "staging", |e| {
+        e.broken("line 7: mapping values are not allowed here");
+    });
+    let text = host.plan("production", Verb::Promote).await.unwrap_err().to_string();
+    says(&text, &["docker-compose.staging.yml", "line 7"]);
+    assert!(host.engine().status(&"production".parse().unwrap()).await.unwrap().is_good());
+    // Also where production's files build nothing.
+    for service in ["backend", "frontend"] {
+        edit(&host, "production", |e| drop(e.service(service).without_build()));
+    }
+    committed(host.operate("production", BACK).await);
+}
+
+// Ports
+
+/// Staging's files, as Compose merges them: the base's ports and the overlay's.
+fn inheriting(host: &Host) {
+    edit(host, "staging", |e| {
+        drop(e.service("backend").port(5000, 5000));
+        drop(e.service("frontend").port(80, 80));
+    });
+}
+
+#[tokio::test]
+async fn ports_inherited_from_the_base_and_mapped_elsewhere_are_left_out_and_named() {
+    let host = Host::new();
+    inheriting(&host);
+    let plan = passes(&host, "staging", DEPLOY).await;
+    let found = note(&plan, "inherited-ports").unwrap();
+    assert_eq!(found.evidence, ["backend: 5000 -> 5000/tcp", "frontend: 80 -> 80/tcp"]);
+    assert_eq!(plan.stack.as_ref().unwrap().dropped_ports.len(), 2);
+    committed(host.operate("staging", DEPLOY).await);
+    let state = host.world.state();
+    let staging = state.containers.values().filter(|c| c.stack.environment.as_str() == "staging");
+    let ports: Vec<u16> = staging.flat_map(|c| c.config.ports.iter().filter_map(|p| p.published)).collect();
+    assert!(!ports.contains(&80) && !ports.contains(&5000), "{ports:?}");
+}
+
+#[tokio::test]
+async fn a_port_that_is_inherited_and_mapped_nowhere_else_is_refused() {
+    let host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("backend").without_ports().port(5000, 5000)));
+    says(&refusal(&host, "staging", DEPLOY).await, &["both publish port 5000", "services.backend.ports"]);
+    // Two ports of the base for one target: neither is the overlay's own.
+    let host = Host::new();
+    edit(&host, "production", |e| drop(e.service("frontend").port(8000, 80)));
+    edit(&host, "staging", |e| drop(e.service("frontend").without_ports().port(80, 80).port(8000, 80)));
+    says(&refusal(&host, "staging", DEPLOY).await, &["both publish port 80", "both publish port 8000"]);
+}
+
+#[tokio::test]
+async fn a_port_that_something_else_holds_is_refused_by_name() {
+    let host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("backend").port(7000, 7)));
+    host.world.occupy_port(7000, "nginx (process 12)").unwrap();
+    let text = refusal(&host, "staging", DEPLOY).await;
+    says(&text, &["[ports-free]", "port 7000", "backend", "nginx (process 12)"]);
+    // Its own containers hold the others.
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+// Database
+
+#[tokio::test]
+async fn a_database_that_can_not_be_backed_up_is_refused() {
+    let host = Host::with_release(false).await;
+    act(&host, |state| {
+        let db = state.containers.values_mut().find(|c| c.name == "ala-db-1").unwrap();
+        db.told = ala_promote_testkit::memory::Told::Stop(0);
+    });
+    says(
+        &refusal(&host, "production", Verb::Promote).await,
+        &["[database]", "the database db is down", "logs db"],
+    );
+    says(&refusal(&host, "production", DEPLOY).await, &["the database db is down"]);
+    passes(&host, "staging", DEPLOY).await;
+
+    let host = Host::with_release(false).await;
+    host.world.insert_row("production", "db", &"x".repeat(10_000));
+    act(&host, |state| state.free_bytes = 100);
+    says(&refusal(&host, "production", Verb::Promote).await, &["there is not enough room for a backup"]);
+    act(&host, |state| state.free_bytes = 5_000);
+    says(
+        &note(&passes(&host, "production", Verb::Promote).await, "database").unwrap().reason,
+        &["may not fit"],
+    );
+}
+
+/// Production with another database beside `db`.
+async fn two_databases() -> Host {
+    let host = Host::with_release(false).await;
+    act(&host, |state| {
+        let mut other = state.containers.values().find(|c| c.name == "ala-db-1").unwrap().clone();
+        (other.id, other.name) = ("another".into(), "ala-other-1".into());
+        other.service = "other".parse().unwrap();
+        other.config.ports.clear();
+        state.containers.insert(other.id.clone(), other);
+    });
+    edit(&host, "production", |e| drop(e.service("other").image("postgres:15").postgres("other", "o")));
+    host
+}
+
+#[tokio::test]
+async fn of_several_databases_one_must_be_named() {
+    let mut host = two_databases().await;
+    let text = refusal(&host, "production", Verb::Promote).await;
+    says(
+        &text,
+        &["more than one service", "db: database ala as ala", "other: database other", "[backup] service"],
+    );
+    host.settings.backup.database = DatabaseChoice::Service("db".parse().unwrap());
+    passes(&host, "production", Verb::Promote).await;
+    host.settings.backup.database = DatabaseChoice::Service("frontend".parse().unwrap());
+    says(&refusal(&host, "production", Verb::Promote).await, &["frontend", "is no PostgreSQL database"]);
+    host.settings.backup.database = DatabaseChoice::Service("nobody".parse().unwrap());
+    says(&refusal(&host, "production", Verb::Promote).await, &["nobody", "has no container"]);
+    host.settings.backup.database = DatabaseChoice::None { reason: "it is backed up elsewhere".into() };
+    let plan = passes(&host, "production", Verb::Promote).await;
+    says(&note(&plan, "database").unwrap().reason, &["it is backed up elsewhere"]);
+}
+
+#[tokio::test]
+async fn volumes_without_a_database_need_a_word_in_the_config() {
+    let host = Host::with_release(false).await;
+    act(&host, |state| state.images.values_mut().for_each(|image| image.postgres = false));
+    says(
+        &refusal(&host, "production", Verb::Promote).await,
+        &["data is kept in volumes", "volume db-data", "none ="],
+    );
+}
+
+// State
+
+#[tokio::test]
+async fn a_ledger_that_is_not_the_remembered_one_is_refused() {
+    let host = Host::with_release(false).await;
+    passes(&host, "staging", DEPLOY).await;
+    let dir = host.settings.dir.clone();
+    let written: Witnessed = host.world.state().witness[&dir].clone();
+    let cases = [
+        (Witnessed { ledger: "another".into(), ..written.clone() }, "holds another ledger"),
+        (Witnessed { seq: written.seq + 1, ..written.clone() }, "its end is missing"),
+        (Witnessed { hash: "0".repeat(64), ..written.clone() }, "was written anew"),
+    ];
+    for (witnessed, expected) in cases {
+        act(&host, |state| drop(state.witness.insert(dir.clone(), witnessed)));
+        says(&refusal(&host, "staging", DEPLOY).await, &["[state-loss]", expected, "--new-ledger"]);
+    }
+    act(&host, |state| {
+        let older = Witnessed { seq: written.seq - 1, hash: "1".repeat(64), ..written };
+        state.witness.insert(dir.clone(), older);
+    });
+    passes(&host, "staging", DEPLOY).await;
+}
+
+/// Plans anew from what an engine saw, changed.
+async fn planned_with(host: &Host, request: Request, change: fn(&mut Observed)) -> Result<Plan, Refusal> {
+    let decided = Arc::new(Mutex::new(None));
+    let sink = Arc::clone(&decided);
+    let gate = move |input: &PlanInput<'_>| {
+        let mut observed = input.observed.clone();
+        change(&mut observed);
+        *sink.lock().unwrap() = Some(plan::plan(&PlanInput { observed: &observed, ..*input }, &[]));
+        Vec::new()
+    };
+    let engine = host.builder().gate(gate).build();
+    engine.plan(&request).await.unwrap();
+    decided.lock().unwrap().take().unwrap()
+}
+
+#[tokio::test]
+async fn what_runs_from_an_image_that_is_gone_can_not_be_adopted() {
+    let host = Host::new();
+    let gone = |observed: &mut Observed| {
+        let staging = observed.environments.get_mut("staging").unwrap();
+        staging.containers.iter_mut().for_each(|container| container.image.layers.clear());
+    };
+    let refusal = planned_with(&host, crate::host::request("staging", DEPLOY), gone).await.unwrap_err();
+    says(&refusal.to_string(), &["[adoption]", "the image that backend runs is gone"]);
+}

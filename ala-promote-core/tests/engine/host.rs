@@ -7,7 +7,7 @@ use std::time::Duration;
 use ala_promote_core::backend::Backend;
 use ala_promote_core::config::{Settings, prepare_state_dir};
 use ala_promote_core::domain::{
-    Actor, EnvironmentName, ImageId, OperationId, Outcome, ReleaseTag, Request, ServiceName, Verb,
+    Actor, EnvironmentName, ImageId, Outcome, ReleaseTag, Request, ServiceName, Verb,
 };
 use ala_promote_core::engine::{Engine, EngineBuilder, EngineError};
 use ala_promote_core::event::Event;
@@ -162,7 +162,7 @@ impl Look {
     }
 }
 
-/// References that an unwound operation may not leave behind are all; none is ignored.
+/// No reference is ignored.
 pub(crate) fn none(_: &str) -> bool {
     false
 }
@@ -225,10 +225,6 @@ pub(crate) async fn cancelled_at(
         }
     })
     .await
-}
-
-pub(crate) fn names_operation(reference: &str, operation: &OperationId) -> bool {
-    reference.ends_with(&format!(":ala-promote-{operation}"))
 }
 
 pub(crate) fn image_of(state: &State, reference: &str) -> Option<ImageId> {

@@ -1,15 +1,27 @@
 //! The engine on the in-memory backend, from outside: what is promised, looked at in the world rather than taken from
 //! what the engine says.
 
+#[cfg(test)]
 mod cut;
+#[cfg(test)]
 mod externals;
+#[cfg(test)]
 mod failures;
+#[cfg(test)]
 mod gates;
+#[cfg(test)]
 mod host;
+#[cfg(test)]
 mod ledger;
+#[cfg(test)]
 mod progress;
+#[cfg(test)]
 mod recovery;
+#[cfg(test)]
 mod releases;
+#[cfg(test)]
 mod sweep;
+#[cfg(test)]
 mod view;
+#[cfg(test)]
 mod workflow;

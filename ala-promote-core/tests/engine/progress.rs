@@ -95,6 +95,10 @@ impl Story {
         })
     }
 
+    fn is_pin(&self, id: &StepId) -> bool {
+        self.plan.stages[0].steps.iter().any(|pin| &pin.id == id)
+    }
+
     fn is_committed(&self) -> bool {
         let pivots: Vec<&StepId> =
             self.plan.steps().filter(|s| s.class == StepClass::Pivot).map(|s| &s.id).collect();
@@ -104,6 +108,10 @@ impl Story {
     /// Nothing may be undone before what was done after it: later steps that were begun are undone, or can't be.
     fn check_undo(&self, step: &StepId) {
         assert!(!self.is_committed(), "undo after the commit");
+        if !self.is_pin(step) {
+            let lost = self.has(|body| matches!(body, Body::UndoStarted { step } if self.is_pin(step)));
+            assert!(!lost, "{step} is undone without what that needs");
+        }
         for later in self.plan.steps().skip(self.place(step) + 1) {
             let stage =
                 |id: &StepId| self.plan.stages.iter().position(|s| s.steps.iter().any(|x| &x.id == id));
@@ -223,8 +231,7 @@ impl Story {
             }
             Outcome::NeedsAttention { .. } => {
                 assert!(!self.is_committed());
-                let pins = |step: &Step| self.plan.stages[0].steps.iter().any(|pin| pin.id == step.id);
-                let changing = self.plan.steps().filter(|step| !pins(step));
+                let changing = self.plan.steps().filter(|step| !self.is_pin(&step.id));
                 changing.for_each(|step| assert!(undone_or_stuck(&step.id), "{}", step.id));
             }
             Outcome::Kept { .. } => {

@@ -212,7 +212,11 @@ async fn a_renamed_repository_and_a_new_service_keep_rollback_possible() {
     let refusal = crate::host::refused(host.plan("production", BACK).await);
     assert!(refusal.contains("no image for service reports"), "{refusal}");
     for environment in ["staging", "production"] {
-        host.world.edit(environment, |e| drop(e.without_service("reports"))).unwrap();
+        host.world
+            .edit(environment, |e| {
+                e.without_service("reports");
+            })
+            .unwrap();
     }
     committed(host.operate("production", BACK).await);
     assert_eq!(host.production()["backend"], before["backend"]);

@@ -133,7 +133,7 @@ async fn everywhere(
 fn whole(call: &CallRecord) -> Vec<Fate> {
     if call.changes {
         Fate::WHOLE.to_vec()
-    } else if call.number % 4 == 0 {
+    } else if call.number.is_multiple_of(4) {
         vec![Fate::FailBefore(BackendErrorKind::Failed), Fate::CrashBefore]
     } else {
         vec![Fate::FailBefore(BackendErrorKind::Failed)]

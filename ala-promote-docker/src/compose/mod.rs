@@ -8,12 +8,14 @@ mod env_file;
 mod failure;
 mod invocation;
 mod model;
+mod prepared;
 mod raw;
 mod render;
 mod resolve;
 mod scrub;
 mod tool;
 mod up;
+mod variables;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -25,15 +27,12 @@ use std::time::Duration;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
 use ala_promote_core::domain::{Render, StackRef};
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use self::env_file::EnvFile;
 use self::failure::Explain;
-use self::invocation::{Environment, arguments, arguments_without_project};
+use self::invocation::arguments;
 use self::model::Model;
-use self::raw::RawFiles;
-use self::scrub::Scrubber;
+use self::prepared::{Key, Prepared};
 use self::tool::{Family, Tool};
 use crate::process::{Finished, LockSlot, Process};
 
@@ -59,17 +58,6 @@ pub(crate) struct Compose {
 struct Cache {
     renders: HashMap<Key, Render>,
     interpolated: HashMap<Key, Vec<String>>,
-}
-
-type Key = [u8; 32];
-
-/// All that a call for a stack needs, read once.
-struct Prepared {
-    raw: RawFiles,
-    env_file: EnvFile,
-    environment: Environment,
-    scrub: Scrubber,
-    key: Key,
 }
 
 impl Compose {
@@ -106,7 +94,7 @@ impl Compose {
     pub(crate) async fn render(&self, stack: &StackRef) -> BackendResult<Render> {
         let prepared = self.prepare(stack)?;
         let env_files = self.env_files(stack, &prepared).await?;
-        let key = with_contents(prepared.key, env_files.values().flatten());
+        let key = prepared.key_with(env_files.values().flatten());
         if let Some(render) = self.cache(|cache| cache.renders.get(&key).cloned()) {
             return Ok(render);
         }
@@ -201,123 +189,6 @@ impl Compose {
         }
     }
 
-    fn prepare(&self, stack: &StackRef) -> BackendResult<Prepared> {
-        let raw = RawFiles::read(&stack.dir, &stack.files)?;
-        let implicit = stack.dir.join(".env");
-        let env_file = match &stack.env_file {
-            Some(path) => EnvFile::read(path)?,
-            // Compose takes it by itself.
-            None if implicit.exists() => EnvFile::read(&implicit)?,
-            None => EnvFile::default(),
-        };
-        let environment = Environment::new(&self.shell, &self.docker_host, &stack.dir, &env_file);
-        // One that can't be read is for Compose to complain about.
-        let of_services: Vec<EnvFile> =
-            raw.env_files.values().flatten().filter_map(|path| EnvFile::read(Path::new(path)).ok()).collect();
-        let scrub = Scrubber::new(of_services.iter().chain([&env_file]), &self.shell);
-        let mut hash = Sha256::new();
-        let mut add = |text: &str| {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        };
-        add(&format!("{stack:?}"));
-        raw.read.iter().for_each(|file| add(&file.text));
-        add(&env_file.text);
-        for (key, value) in &environment.variables {
-            add(key);
-            add(value);
-        }
-        Ok(Prepared { raw, env_file, environment, scrub, key: hash.finalize().into() })
-    }
-
-    /// The env files of each service, with variables in their paths filled in.
-    async fn env_files(
-        &self,
-        stack: &StackRef,
-        prepared: &Prepared,
-    ) -> BackendResult<BTreeMap<String, Vec<PathBuf>>> {
-        let mut texts: Vec<String> = prepared.raw.env_files.values().flatten().cloned().collect();
-        texts.retain(|text| text.contains('$'));
-        let filled = self.interpolate(stack, prepared, &texts, arguments).await?;
-        let filled: BTreeMap<_, _> = texts.iter().zip(filled).collect();
-        let path = |text: &String| PathBuf::from(filled.get(text).unwrap_or(text));
-        let paths = prepared.raw.env_files.iter();
-        Ok(paths.map(|(service, texts)| (service.clone(), texts.iter().map(path).collect())).collect())
-    }
-
-    /// The profiles that the env file switches on. v1 renders services of all of them.
-    async fn profiles(&self, stack: &StackRef, prepared: &Prepared) -> BackendResult<Vec<String>> {
-        let value = self.variable(stack, prepared, "COMPOSE_PROFILES").await?.unwrap_or_default();
-        Ok(value.split(',').map(|profile| profile.trim().to_owned()).filter(|p| !p.is_empty()).collect())
-    }
-
-    /// What stands between project and service in the name of an image that only Compose names.
-    async fn separator(&self, stack: &StackRef, prepared: &Prepared) -> BackendResult<char> {
-        let compatible = self.variable(stack, prepared, "COMPOSE_COMPATIBILITY").await?;
-        let compatible =
-            compatible.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "true" | "TRUE"));
-        Ok(if self.tool.family() == Family::One || compatible { '_' } else { '-' })
-    }
-
-    /// The value of a variable of the env file, as Compose reads it.
-    async fn variable(
-        &self,
-        stack: &StackRef,
-        prepared: &Prepared,
-        name: &str,
-    ) -> BackendResult<Option<String>> {
-        if let Some(value) = prepared.env_file.plain(name) {
-            return Ok(Some(value.to_owned()).filter(|value| !value.is_empty()));
-        }
-        if !prepared.env_file.sets(name) {
-            return Ok(None);
-        }
-        let text = format!("${{{name}-}}");
-        let value = self.interpolate(stack, prepared, &[text], arguments_without_project).await?.pop();
-        Ok(value.filter(|value| !value.is_empty()))
-    }
-
-    /// Has Compose fill variables into texts: no other reader of env files follows all of its rules.
-    async fn interpolate(
-        &self,
-        stack: &StackRef,
-        prepared: &Prepared,
-        texts: &[String],
-        arguments: fn(&StackRef, Family) -> Vec<OsString>,
-    ) -> BackendResult<Vec<String>> {
-        if texts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut hash = Sha256::new();
-        hash.update(prepared.key);
-        texts.iter().for_each(|text| hash.update(format!("{text:?}")));
-        let key: Key = hash.finalize().into();
-        if let Some(values) = self.cache(|cache| cache.interpolated.get(&key).cloned()) {
-            return Ok(values);
-        }
-        let name = |index: usize| format!("V{index}");
-        let variables: BTreeMap<_, _> = texts.iter().enumerate().map(|(i, text)| (name(i), text)).collect();
-        let file = serde_json::json!({"services": {"a": {"image": "a", "environment": variables}}});
-        let folder = self.scratch()?;
-        let path = write_private(&folder, "variables.yml", &file.to_string())?;
-        let asked = StackRef { files: vec![path], ..stack.clone() };
-        let mut args = arguments(&asked, self.tool.family());
-        args.extend(self.config_command());
-        let what = format!("fill in variables for {}", stack.environment);
-        let done = self.process(what, args, &stack.dir, prepared).run(&self.lock).await?;
-        if !done.status.success() {
-            let explain =
-                Explain { stack, raw: &prepared.raw, scrub: &prepared.scrub, lines: &done.last_lines };
-            return Err(explain.render_failure());
-        }
-        let mut model = self.parse(&done)?;
-        let mut service = model.services.remove("a").unwrap_or_default();
-        let mut value = |i| service.environment.remove(&name(i)).flatten().map(|t| t.0).unwrap_or_default();
-        let values: Vec<String> = (0..texts.len()).map(&mut value).collect();
-        self.cache(|cache| cache.interpolated.insert(key, values.clone()));
-        Ok(values)
-    }
-
     /// A folder for files that live no longer than a call.
     fn scratch(&self) -> BackendResult<TempDir> {
         let parent = self.shell.get("TMPDIR").map_or("/tmp", String::as_str);
@@ -327,30 +198,6 @@ impl Compose {
     fn cache<T>(&self, use_it: impl FnOnce(&mut Cache) -> T) -> T {
         use_it(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-impl Prepared {
-    /// What the reader of a render should know.
-    fn notes(&self) -> Vec<String> {
-        let mut notes: Vec<String> = self.environment.note().into_iter().collect();
-        for file in self.raw.read.iter().filter(|file| !file.understood) {
-            notes.push(format!("{}: its `env_file` entries could not be read", file.path.display()));
-        }
-        for path in &self.raw.not_followed {
-            notes.push(format!("{path}: its `env_file` entries were not looked at"));
-        }
-        notes
-    }
-}
-
-/// The key of what also depends on these files. One that can't be read is for Compose to complain about.
-fn with_contents<'a>(key: Key, paths: impl Iterator<Item = &'a PathBuf>) -> Key {
-    let mut hash = Sha256::new();
-    hash.update(key);
-    for path in paths {
-        hash.update(Sha256::digest(std::fs::read(path).unwrap_or_default()));
-    }
-    hash.finalize().into()
 }
 
 fn invalid(what: &str, detail: impl Into<String>) -> BackendError {

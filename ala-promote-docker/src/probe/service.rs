@@ -207,13 +207,13 @@ fn restarts(inspect: &ContainerInspectResponse) -> bool {
     matches!(policy.and_then(|policy| policy.name), Some(Restart::ALWAYS | Restart::UNLESS_STOPPED))
 }
 
-/// What the container's own health check says; `None` where it has none. One that has used up its retries has failed, as
-/// `docker compose up --wait` has it: to wait longer would only be a longer outage.
+/// What the container's own health check says; `None` where it has none.
 fn declared_health(look: &Look) -> Option<Check> {
     match look.container.health? {
         ContainerHealth::Healthy => Some(Ok("healthcheck passed".to_owned())),
         ContainerHealth::Unhealthy => {
-            Some(failed(format!("healthcheck: unhealthy{}", last_log(&look.inspect))))
+            let why = format!("healthcheck: unhealthy{}", last_log(&look.inspect));
+            Some(Err((HealthVerdict::Unhealthy, why)))
         }
         _ => Some(not_yet(format!("healthcheck: starting{}", last_log(&look.inspect)))),
     }

@@ -1,9 +1,12 @@
 //! Containers as they were: saved to a file, and made again from it.
 
+mod effects;
 mod file;
+mod makeable;
 mod recreate;
 mod restore;
 mod saved;
+mod stopping;
 
 use std::path::Path;
 use std::sync::Arc;

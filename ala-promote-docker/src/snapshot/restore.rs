@@ -12,29 +12,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, Call, ImageStore};
+use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, Call};
 use ala_promote_core::domain::{ProjectName, ServiceName};
-use bollard::query_parameters::{
-    RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions, StopContainerOptions,
-};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::Snapshots;
 use super::file::Snapshot;
-use super::recreate::{ImageToUse, create_body, endpoint, joins_networks};
+use super::recreate::ImageToUse;
 use super::saved::Saved;
-use crate::engine::in_path;
-use crate::error::{engine_error, is_conflict, is_not_found};
 
-/// Grace of a container that names none, in seconds.
-const DEFAULT_GRACE_S: u64 = 10;
-/// What a stop may take beyond the grace.
-const STOP_MARGIN: Duration = Duration::from_secs(60);
-/// How long a removal that somebody else began may take.
-const REMOVAL: Duration = Duration::from_secs(60);
-/// Pause between two looks at it.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often it is begun again when something changed under it: what a killed Compose had asked the engine for is
+/// still done after its death.
+const TRIES: usize = 4;
+/// Pause before that.
+const TRY_AGAIN: Duration = Duration::from_millis(700);
 
 /// One restore.
 pub(super) struct Restore<'a> {
@@ -44,16 +36,30 @@ pub(super) struct Restore<'a> {
 }
 
 /// A saved container and the one that is, or will be, in its place.
-struct Place<'a> {
-    saved: Saved<'a>,
+pub(super) struct Place<'a> {
+    pub(super) saved: Saved<'a>,
     /// The id of that one; `None` until it is made.
-    id: Option<String>,
+    pub(super) id: Option<String>,
     /// What to make it from, where it is missing.
     image: Option<ImageToUse>,
 }
 
 impl Restore<'_> {
+    /// Puts everything back, in a few tries at most.
     pub(super) async fn run(&self, snapshot: &Snapshot) -> BackendResult<()> {
+        for _ in 1..TRIES {
+            match self.attempt(snapshot).await {
+                Err(error) if error.kind() == BackendErrorKind::Conflict => {
+                    tracing::debug!(%error, "something changed under a restore");
+                    sleep(TRY_AGAIN).await;
+                }
+                outcome => return outcome,
+            }
+        }
+        self.attempt(snapshot).await
+    }
+
+    async fn attempt(&self, snapshot: &Snapshot) -> BackendResult<()> {
         let services: Vec<ServiceName> = snapshot.services.iter().map(|s| s.service.clone()).collect();
         let raw = self.present(&services).await?;
         let present = raw.iter().map(Saved::new).collect::<BackendResult<Vec<_>>>()?;
@@ -102,217 +108,11 @@ impl Restore<'_> {
         Ok(present)
     }
 
-    /// Looks whether all that a container is made of is still there.
-    async fn check_makeable(&self, saved: Saved<'_>) -> BackendResult<ImageToUse> {
-        let missing = |thing: String, hint: &str| {
-            let what = format!("make the container {} again", saved.name);
-            BackendError::new(BackendErrorKind::NotFound, what, format!("{thing} is gone")).with_hint(hint)
-        };
-        let image = saved.image();
-        let Some(inspect) = self.snapshots.images.inspect(image.as_str()).await? else {
-            return Err(missing(
-                format!("its image {}", image.short()),
-                "load or build that image again, then run `ala-promote recover`",
-            ));
-        };
-        for mount in saved.mounts() {
-            match self.snapshots.engine.get_json(&format!("/volumes/{}", in_path(mount.volume))).await {
-                Ok(_) => {}
-                // An empty one would be made in its place, and nobody would know.
-                Err(error) if is_not_found(&error) => {
-                    return Err(missing(
-                        format!("its volume {}", mount.volume),
-                        "put its data back from a backup into a volume of that name, then run `ala-promote recover`",
-                    ));
-                }
-                Err(error) => return Err(engine_error("look for a volume", error)),
-            }
-        }
-        for (name, _) in saved.networks().filter(|_| joins_networks(saved)) {
-            if self.network_id(name).await?.is_none() {
-                return Err(missing(
-                    format!("its network {name}"),
-                    "let Compose make it with `docker compose up --no-start`, then run `ala-promote recover`",
-                ));
-            }
-        }
-        let entrypoint = inspect.config.and_then(|config| config.entrypoint).unwrap_or_default();
-        let reference = self.current_reference(saved).await?;
-        Ok(ImageToUse {
-            is_by_id: reference.is_none(),
-            name: reference.unwrap_or_else(|| image.as_str().to_owned()),
-            has_entrypoint: !entrypoint.is_empty(),
-        })
-    }
-
-    /// The reference that the container was made with, where that names its image at this moment.
-    async fn current_reference(&self, saved: Saved<'_>) -> BackendResult<Option<String>> {
-        let Some(reference) = saved.image_reference() else { return Ok(None) };
-        let Ok(parsed) = reference.parse() else { return Ok(None) };
-        let names = self.snapshots.images.resolve(&parsed).await?;
-        Ok(names.filter(|image| image.id == saved.image()).map(|_| reference.to_owned()))
-    }
-
-    /// A container of somebody else under our name would stop us half-way.
-    async fn refuse_strangers_name(&self, saved: Saved<'_>, present: &[Saved<'_>]) -> BackendResult<()> {
-        let Some(holder) = self.snapshots.inspect(saved.name).await? else { return Ok(()) };
-        let holder = Saved::new(&holder)?;
-        let is_ours = present.iter().any(|container| container.id == holder.id);
-        // The engine also answers to the beginning of an id.
-        if is_ours || holder.name != saved.name {
-            return Ok(());
-        }
-        Err(BackendError::new(
-            BackendErrorKind::Conflict,
-            format!("make the container {} again", saved.name),
-            "a container that is not of this stack has that name",
-        )
-        .with_hint(format!("rename it with `docker rename {} NEW-NAME`", saved.name)))
-    }
-
-    async fn create(&self, saved: Saved<'_>, image: &ImageToUse) -> BackendResult<String> {
-        let body = create_body(saved, image, self.snapshots.engine.api);
-        let beside = format!("ala-promote-{}", saved.short_id());
-        let what = format!("make the container {} again", saved.name);
-        let mut made = self.post_create(saved.name, &body).await;
-        if made.as_ref().is_err_and(is_conflict) {
-            made = self.post_create(&beside, &body).await;
-        }
-        if made.as_ref().is_err_and(is_conflict) {
-            // A try that was killed had asked for it, and the engine did it after we had looked.
-            for name in [&beside, saved.name] {
-                made = match self.snapshots.inspect(name).await? {
-                    Some(raw) if Saved::new(&raw)?.is_made_from(saved) => Ok(raw),
-                    _ => continue,
-                };
-            }
-        }
-        let made = made.map_err(|error| engine_error(&what, error))?;
-        let id = made.get("Id").and_then(Value::as_str).map(str::to_owned);
-        id.ok_or_else(|| BackendError::new(BackendErrorKind::Failed, what, "the engine's answer has no id"))
-    }
-
-    async fn post_create(&self, name: &str, body: &Value) -> Result<Value, bollard::errors::Error> {
-        self.snapshots.engine.post_json(&format!("/containers/create?name={name}"), body).await
-    }
-
-    async fn stop(&self, container: Saved<'_>) -> BackendResult<()> {
-        if container.is_beyond_use() {
-            return Ok(());
-        }
-        let grace =
-            container.part("Config").and_then(|config| config.get("StopTimeout")).and_then(Value::as_u64);
-        let limit = Duration::from_secs(grace.unwrap_or(DEFAULT_GRACE_S)) + STOP_MARGIN;
-        let docker = self.snapshots.engine.patient(limit);
-        // Without a time of ours the engine takes the container's own.
-        match docker.stop_container(container.id, None::<StopContainerOptions>).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_not_found(&error) => Ok(()),
-            Err(error) => Err(engine_error(format!("stop the container {}", container.name), error)),
-        }
-    }
-
-    async fn remove(&self, container: Saved<'_>) -> BackendResult<()> {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(false).build();
-        match self.snapshots.engine.docker().remove_container(container.id, Some(options)).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_not_found(&error) => Ok(()),
-            // Somebody else is at it.
-            Err(error) if is_conflict(&error) => self.wait_until_gone(container).await,
-            Err(error) => Err(engine_error(format!("remove the container {}", container.name), error)),
-        }
-    }
-
-    async fn wait_until_gone(&self, container: Saved<'_>) -> BackendResult<()> {
-        let deadline = Instant::now() + REMOVAL;
-        while self.snapshots.inspect(container.id).await?.is_some() {
-            if Instant::now() >= deadline {
-                return Err(BackendError::new(
-                    BackendErrorKind::TimedOut,
-                    format!("remove the container {}", container.name),
-                    format!("its removal is in progress, and not done after {} s", REMOVAL.as_secs()),
-                ));
-            }
-            sleep(LOOK_AGAIN).await;
-        }
-        Ok(())
-    }
-
-    /// Name, networks, running: what is so already is left alone.
-    async fn settle(&self, place: &Place<'_>) -> BackendResult<()> {
-        let saved = place.saved;
-        let what = format!("put the container {} back", saved.name);
-        let gone = || BackendError::new(BackendErrorKind::Conflict, &what, "somebody removed it meanwhile");
-        let id = place.id.as_deref().ok_or_else(gone)?;
-        let raw = self.snapshots.inspect(id).await?.ok_or_else(gone)?;
-        let now = Saved::new(&raw)?;
-        let docker = self.snapshots.engine.docker();
-        if now.name != saved.name {
-            let options = RenameContainerOptionsBuilder::default().name(saved.name).build();
-            docker.rename_container(id, options).await.map_err(|error| engine_error(&what, error))?;
-        }
-        if now.is("Paused") {
-            docker.unpause_container(id).await.map_err(|error| engine_error(&what, error))?;
-        }
-        if now.is("Running") {
-            return Ok(());
-        }
-        self.ensure_networks(saved, now, &what).await?;
-        if !saved.is_to_run() {
-            return Ok(());
-        }
-        self.call.line(&format!("starting {}", saved.name));
-        docker
-            .start_container(id, None::<StartContainerOptions>)
-            .await
-            .map_err(|error| engine_error(format!("start the container {}", saved.name), error))
-    }
-
-    /// Attaches a container that does not run to the networks that it was attached to.
-    async fn ensure_networks(&self, saved: Saved<'_>, now: Saved<'_>, what: &str) -> BackendResult<()> {
-        if !joins_networks(saved) {
-            return Ok(());
-        }
-        for (name, attached) in saved.networks() {
-            let there = now.networks().find(|(other, _)| *other == name).map(|(_, endpoint)| endpoint);
-            if let Some(there) = there {
-                let of = there.get("NetworkID").and_then(Value::as_str).filter(|id| !id.is_empty());
-                if of.is_none() || of.map(str::to_owned) == self.network_id(name).await? {
-                    continue;
-                }
-                // The network was made anew under its name since.
-                let request = json!({ "Container": now.id, "Force": true });
-                self.post_network(name, "disconnect", &request, what).await?;
-            }
-            let request = json!({ "Container": now.id, "EndpointConfig": endpoint(saved, attached) });
-            self.post_network(name, "connect", &request, what).await?;
-        }
-        Ok(())
-    }
-
-    async fn post_network(&self, name: &str, verb: &str, request: &Value, what: &str) -> BackendResult<()> {
-        let path = format!("/networks/{}/{verb}", in_path(name));
-        self.snapshots
-            .engine
-            .post_json(&path, request)
-            .await
-            .map(drop)
-            .map_err(|error| engine_error(what, error))
-    }
-
-    async fn network_id(&self, name: &str) -> BackendResult<Option<String>> {
-        match self.snapshots.engine.get_json(&format!("/networks/{}", in_path(name))).await {
-            Ok(network) => Ok(network.get("Id").and_then(Value::as_str).map(str::to_owned)),
-            Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(engine_error(format!("look for the network {name}"), error)),
-        }
-    }
-
     /// Says that it is done only after looking.
     async fn verify(&self, services: &[ServiceName], places: &[Place<'_>]) -> BackendResult<()> {
         let present = self.present(services).await?;
         let what = || format!("put the containers of {} back", self.project);
-        let failed = |detail: String| Err(BackendError::new(BackendErrorKind::Failed, what(), detail));
+        let failed = |detail: String| Err(BackendError::new(BackendErrorKind::Conflict, what(), detail));
         if present.len() != places.len() {
             return failed(format!("{} containers were saved, {} are there", places.len(), present.len()));
         }
@@ -325,10 +125,12 @@ impl Restore<'_> {
                 return failed(format!("{} is not what was saved as {}", now.name, place.saved.name));
             }
             // A job may have ended by now; what ended with an error is for the health check to tell.
-            if place.saved.is_to_run()
-                && now.part("State").and_then(|s| s.get("Status")) == Some(&json!("created"))
-            {
+            let is_unstarted = now.part("State").and_then(|s| s.get("Status")) == Some(&json!("created"));
+            if place.saved.is_to_run() && is_unstarted {
                 return failed(format!("{} was not started", now.name));
+            }
+            if place.saved.is_to_run() && now.is("Running") && self.is_being_stopped(now).await? {
+                return failed(format!("{} is being stopped", now.name));
             }
         }
         Ok(())

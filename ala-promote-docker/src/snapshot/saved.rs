@@ -1,12 +1,16 @@
 //! One container as it was saved.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
 use ala_promote_core::domain::ImageId;
 use serde_json::{Map, Value};
 
 use crate::labels;
+
+/// Grace of a container that names none, in seconds: the engine's own.
+const DEFAULT_GRACE_S: u64 = 10;
 
 /// What the engine said of a container, with names for the parts that are needed.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +63,18 @@ impl<'a> Saved<'a> {
             .flatten()
             .filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
             .collect()
+    }
+
+    /// How long it may take to end when it is stopped.
+    pub(super) fn grace(&self) -> Duration {
+        let said = self.part("Config").and_then(|config| config.get("StopTimeout")).and_then(Value::as_u64);
+        Duration::from_secs(said.unwrap_or(DEFAULT_GRACE_S))
+    }
+
+    /// The signal that asks it to end, as it was configured.
+    pub(super) fn stop_signal(&self) -> &'a str {
+        let said = self.part("Config").and_then(|config| config.get("StopSignal")).and_then(Value::as_str);
+        said.filter(|signal| !signal.is_empty()).unwrap_or("SIGTERM")
     }
 
     /// Whether it ran, or was between two runs.

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use ala_promote_core::backend::{Acquired, Backend, BackendErrorKind, LockGuard, LockHolder, LockScope};
 use ala_promote_core::domain::{Actor, OperationId};
@@ -48,14 +49,13 @@ fn busy(acquired: Acquired) -> (Option<String>, bool) {
 async fn of_many_racers_one_gets_it() {
     for engine in engines() {
         let stage = Stage::new(&engine);
+        let backend = Arc::new(engine.backend().await);
         for round in 0..3 {
             let racers = (0..24).map(|racer| {
-                let (engine, dir) = (engine.clone(), stage.dir.path().join(format!("{round}-{racer}")));
+                let (backend, dir) =
+                    (Arc::clone(&backend), stage.dir.path().join(format!("{round}-{racer}")));
                 let scope = scope(&stage, &dir);
-                tokio::spawn(async move {
-                    let backend = engine.backend().await;
-                    acquire(&backend, &scope, &format!("op-{racer}"), None).await
-                })
+                tokio::spawn(async move { acquire(&backend, &scope, &format!("op-{racer}"), None).await })
             });
             let mut winners = Vec::new();
             for racer in futures_util::future::join_all(racers).await {

@@ -155,6 +155,8 @@ impl Stage {
             dir: self.dir.path().to_owned(),
             files: vec![self.dir.path().join("docker-compose.yml")],
             env_file: None,
+            dropped_ports: Vec::new(),
+            derived_file: None,
         }
     }
 

@@ -153,6 +153,11 @@ async fn wrong_after(plan: FaultPlan) -> Vec<String> {
     if !host.engine().unfinished().unwrap().is_empty() {
         wrong.push("the recovery left it unfinished".to_owned());
     }
+    // A lock without an unfinished operation would be one that nobody could be told to recover.
+    let next = host.operate("production", Verb::Promote).await;
+    if matches!(next, Err(EngineError::NeedsRecovery { .. } | EngineError::Locked { .. })) {
+        wrong.push(format!("production stays locked: {next:?}"));
+    }
     wrong
 }
 

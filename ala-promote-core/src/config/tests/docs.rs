@@ -53,6 +53,7 @@ fn the_defaults_it_gives_are_the_defaults() {
         ("timeout", shown(health.timeout)),
         ("window", shown(health.window)),
         ("interval", shown(health.interval)),
+        ("patience", shown(health.patience)),
         ("releases", Retention::default().releases.to_string()),
     ] {
         let row = text.lines().find(|line| line.starts_with(&format!("| `{key}`"))).unwrap();

@@ -44,7 +44,7 @@ fn types() {
     refused(
         "health = 5",
         "ala-promote.toml:1:10: invalid type: integer `5`, expected a table: [health] with `timeout`, \
-         `window`, `interval`",
+         `window`, `interval`, `patience`",
     );
 }
 

@@ -135,6 +135,7 @@ fn nearly_config() -> impl Strategy<Value = String> {
         "timeout",
         "window",
         "interval",
+        "patience",
         "service",
         "none",
         "releases",

@@ -18,6 +18,7 @@ fn all_values_as_written() {
         timeout = "2m"
         window = "10s"
         interval = "250ms"
+        patience = "20s"
         [backup]
         dir = "/srv/backups"
         service = "db"
@@ -35,6 +36,7 @@ fn all_values_as_written() {
         timeout: Duration::from_secs(120),
         window: Duration::from_secs(10),
         interval: Duration::from_millis(250),
+        patience: Duration::from_secs(20),
     };
     assert_eq!(settings.health, health);
     assert_eq!(settings.backup.dir, Path::new("/srv/backups"));

@@ -38,14 +38,21 @@ impl Waited {
 impl Executor<'_> {
     /// Looks again and again until all are healthy, then watches them for the window.
     pub(super) async fn await_health(&self, expected: &Expectation<'_>) -> BackendResult<Vec<ServiceHealth>> {
-        let HealthSettings { timeout, window, interval } = *expected.settings;
+        let HealthSettings { timeout, window, interval, patience } = *expected.settings;
         let mut waited = Waited::start();
         let mut stable: Option<(Waited, Vec<String>)> = None;
+        let mut unhealthy: Option<Waited> = None;
         let mut told = BTreeMap::new();
         loop {
             let looks = self.look(expected).await?;
             self.tell_changes(expected, &looks, &mut told);
-            fail_early(&looks)?;
+            fail_on(&looks, HealthVerdict::Failed)?;
+            match &unhealthy {
+                _ if !looks.iter().any(|look| look.verdict == HealthVerdict::Unhealthy) => unhealthy = None,
+                None => unhealthy = Some(Waited::start()),
+                Some(since) if since.so_far() >= patience => fail_on(&looks, HealthVerdict::Unhealthy)?,
+                Some(_) => {}
+            }
             let generations: Vec<String> = looks.iter().map(|look| look.generation.clone()).collect();
             let healthy = looks.iter().all(|look| look.verdict == HealthVerdict::Healthy);
             match &stable {
@@ -68,10 +75,8 @@ impl Executor<'_> {
                 ));
             }
             self.clock.sleep(interval).await;
-            waited.slept += interval;
-            if let Some((since, _)) = &mut stable {
-                since.slept += interval;
-            }
+            let timers = [Some(&mut waited), stable.as_mut().map(|(since, _)| since), unhealthy.as_mut()];
+            timers.into_iter().flatten().for_each(|timer| timer.slept += interval);
         }
     }
 
@@ -121,10 +126,11 @@ impl Executor<'_> {
     }
 }
 
-fn fail_early(looks: &[ServiceHealth]) -> BackendResult<()> {
+/// Fails when the verdict on any service is this one.
+fn fail_on(looks: &[ServiceHealth], verdict: HealthVerdict) -> BackendResult<()> {
     let failures: Vec<String> = looks
         .iter()
-        .filter(|look| look.verdict == HealthVerdict::Failed)
+        .filter(|look| look.verdict == verdict)
         .map(|look| format!("{}: {}", look.service, look.evidence))
         .collect();
     if failures.is_empty() { Ok(()) } else { Err(failed("health", failures.join("; "))) }

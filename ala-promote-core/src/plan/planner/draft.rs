@@ -1,7 +1,7 @@
 //! A plan in the making: steps are numbered and classed as they are added.
 
 use super::{addresses, before, release, unseen};
-use crate::config::EnvironmentSettings;
+use crate::config::{EnvironmentSettings, HealthSettings};
 use crate::domain::{
     EnvironmentName, HealthTarget, ImageReference, Release, ReleaseTag, ServiceName, ServiceSpec, StackRef,
     StepId, Verb,
@@ -152,7 +152,7 @@ impl<'a> Draft<'a> {
             stack: self.stack.clone(),
             targets: services.iter().filter_map(|service| self.health_target(service)).collect(),
             expect: expect.collect(),
-            settings: self.input.settings.health,
+            settings: self.health_settings(),
         };
         let swap = Action::Swap { stack: self.stack.clone(), services, snapshot: self.snapshot_file() };
         self.stage(StageKind::Swap, StepClass::Compensable, vec![(format!("start {names}"), swap)]);
@@ -164,6 +164,13 @@ impl<'a> Draft<'a> {
         let commit = Action::Commit { release: release.clone() };
         self.stage(StageKind::Commit, StepClass::Pivot, vec![(format!("commit {}", release.tag), commit)]);
         self.release = Some(release);
+    }
+
+    /// Where nothing ran before there is no outage to cut short, and databases set themselves up first.
+    fn health_settings(&self) -> HealthSettings {
+        let settings = self.input.settings.health;
+        let patience = if self.target.containers.is_empty() { settings.timeout } else { settings.patience };
+        HealthSettings { patience, ..settings }
     }
 
     pub(super) fn health_target(&self, service: &ServiceName) -> Option<HealthTarget> {

@@ -1,6 +1,8 @@
 //! Which project, files and env file an environment means: what runs comes first, then the settings, then what Compose
 //! would take by itself. Where these disagree, both are shown and nothing is guessed.
 
+mod names;
+mod refusals;
 mod running;
 
 use std::path::{Path, PathBuf};
@@ -10,13 +12,11 @@ use ala_promote_core::config::{ComposeFiles, EnvironmentSettings, Settings};
 use ala_promote_core::domain::{EnvironmentName, ProjectName, StackRef};
 use futures_util::future::BoxFuture;
 
+use self::names::{Named, derived};
 pub(crate) use self::running::RunningProject;
 use self::running::{Started, is_same_path};
-use super::convention::{default_files, is_project, listed_files, normalised};
-use super::env_file::{self, EnvFile};
-use super::invocation::arguments_without_project;
+use super::env_file;
 use super::raw::RawFile;
-use super::tool::Family;
 use super::{Compose, invalid};
 
 /// How many environments may lie over each other.
@@ -49,12 +49,6 @@ struct Resolver<'a> {
     compose: &'a Compose,
     settings: &'a Settings,
     running: &'a [RunningProject],
-}
-
-/// A project name that somebody chose, and who.
-struct Named {
-    project: ProjectName,
-    by: String,
 }
 
 impl<'a> Resolver<'a> {
@@ -111,7 +105,10 @@ impl<'a> Resolver<'a> {
         depth: usize,
     ) -> BackendResult<StackRef> {
         require_files(environment, files)?;
-        let mut candidates = self.started_here(environment);
+        let written = self.settings.derived_file(&environment.name);
+        let candidates = self.started_here(environment).into_iter();
+        let mut candidates: Vec<_> =
+            candidates.map(|started| started.seen_through(&written, files)).collect();
         candidates.retain(|started| started.has_files(files));
         let named = self.named(environment).await?;
         if let Some(started) = self.chosen(environment, named.as_ref(), &candidates)? {
@@ -146,7 +143,7 @@ impl<'a> Resolver<'a> {
             None => derived(environment, &base)?,
         };
         let mut others = self.started_here(environment);
-        others.retain(|started| started.has_file(overlay) && started.project != project);
+        others.retain(|started| self.is_marked(started, environment) && started.project != project);
         if let Some(other) = others.first() {
             return Err(conflict(
                 environment,
@@ -223,15 +220,8 @@ impl<'a> Resolver<'a> {
     async fn candidates(&self, environment: &EnvironmentSettings) -> BackendResult<Vec<Started>> {
         let mut candidates = self.started_here(environment);
         for other in self.others(environment) {
-            candidates.retain(|started| match &other.files {
-                ComposeFiles::OverlayOn { overlay, .. } => !started.has_file(overlay),
-                ComposeFiles::Exactly(files) => !started.has_files(files),
-                _ => true,
-            });
+            candidates.retain(|started| !self.is_marked(started, other));
             let own = self.named(environment).await?;
-            // Started without inherited ports, its containers name that file instead of its own.
-            let derived = self.settings.derived_file(&other.name);
-            candidates.retain(|started| !started.has_file(&derived));
             if let Some(claim) = self.named(other).await?
                 && own.is_none_or(|own| own.project != claim.project)
             {
@@ -239,6 +229,17 @@ impl<'a> Resolver<'a> {
             }
         }
         Ok(candidates)
+    }
+
+    /// Whether it was started from files that only this environment has: its overlay, its own list, or what was written
+    /// to start it without inherited ports.
+    fn is_marked(&self, started: &Started, environment: &EnvironmentSettings) -> bool {
+        started.has_file(&self.settings.derived_file(&environment.name))
+            || match &environment.files {
+                ComposeFiles::OverlayOn { overlay, .. } => started.has_file(overlay),
+                ComposeFiles::Exactly(files) => started.has_files(files),
+                _ => false,
+            }
     }
 
     fn others(&self, environment: &EnvironmentSettings) -> impl Iterator<Item = &'a EnvironmentSettings> {
@@ -249,157 +250,6 @@ impl<'a> Resolver<'a> {
     fn started_here(&self, environment: &EnvironmentSettings) -> Vec<Started> {
         let here = self.running.iter().filter(|running| is_same_path(&running.working_dir, &environment.dir));
         here.map(|running| Started::new(running, environment)).collect()
-    }
-
-    /// The project that the settings or the env file name.
-    async fn named(&self, environment: &EnvironmentSettings) -> BackendResult<Option<Named>> {
-        let (name, by) = match &environment.project {
-            Some(project) => (project.to_string(), "ala-promote.toml".to_owned()),
-            None => match self.variable(environment, "COMPOSE_PROJECT_NAME").await? {
-                Some(name) => {
-                    let file = environment.env_file.as_deref().unwrap_or(Path::new(".env"));
-                    // v1 makes a name of whatever it is given; v2 refuses.
-                    let family = self.compose.tool.family();
-                    let name = if family == Family::One { normalised(&name, family) } else { name };
-                    (name, format!("COMPOSE_PROJECT_NAME in {}", file.display()))
-                }
-                None => return Ok(None),
-            },
-        };
-        Ok(Some(Named { project: project(environment, &name, &by)?, by }))
-    }
-
-    /// A variable of the environment's env file; `None` also where that is missing.
-    async fn variable(&self, environment: &EnvironmentSettings, name: &str) -> BackendResult<Option<String>> {
-        let Some(path) = environment.env_file.as_ref().filter(|path| path.is_file()) else { return Ok(None) };
-        if !EnvFile::read(path)?.sets(name) {
-            return Ok(None);
-        }
-        // Compose wants a project and files to say anything; which does not matter for this question.
-        let asked = stack(environment, project(environment, "ala-promote", "")?, Vec::new());
-        let prepared = self.compose.prepare(&asked)?;
-        self.compose.variable(&asked, &prepared, name).await
-    }
-
-    /// The files that Compose would take in the folder.
-    async fn own_files(&self, environment: &EnvironmentSettings) -> BackendResult<Vec<PathBuf>> {
-        if let Some(list) = self.variable(environment, "COMPOSE_FILE").await? {
-            let separator = self.variable(environment, "COMPOSE_PATH_SEPARATOR").await?;
-            let files = listed_files(&environment.dir, &list, separator.as_deref().unwrap_or(":"));
-            require_files(environment, &files)?;
-            return Ok(files);
-        }
-        let files = default_files(&environment.dir, self.compose.tool.family());
-        if files.is_empty() {
-            return Err(invalid(
-                &what(environment),
-                format!("there is no Compose file in {}", environment.dir.display()),
-            )
-            .with_hint("change to the folder with your docker-compose.yml, or name it with --dir"));
-        }
-        Ok(files)
-    }
-
-    /// The name that Compose would give the project.
-    async fn natural_project(
-        &self,
-        environment: &EnvironmentSettings,
-        named: Option<Named>,
-        files: &[PathBuf],
-    ) -> BackendResult<ProjectName> {
-        if let Some(named) = named {
-            return Ok(named.project);
-        }
-        let family = self.compose.tool.family();
-        let dir = match family {
-            Family::One => environment.dir.canonicalize().unwrap_or_else(|_| environment.dir.clone()),
-            Family::Two => environment.dir.clone(),
-        };
-        let folder = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // v1 knows no `name:`, and will refuse the file.
-        for file in files.iter().rev().filter(|_| family == Family::Two) {
-            let Some(name) = RawFile::read(file)?.name().map(str::to_owned) else { continue };
-            let by = format!("`name:` in {}", file.display());
-            if !name.contains('$') {
-                return project(environment, &name, &by);
-            }
-            let asked = stack(environment, project(environment, "ala-promote", "")?, Vec::new());
-            let asked = StackRef { env_file: asked.env_file.filter(|path| path.is_file()), ..asked };
-            let prepared = self.compose.prepare(&asked)?;
-            let filled =
-                self.compose.interpolate(&asked, &prepared, &[name], arguments_without_project).await?;
-            return project(environment, &filled.concat(), &by);
-        }
-        project(environment, &normalised(&folder, family), &format!("the folder {}", dir.display()))
-    }
-
-    /// Two environments in one project: each start would replace the other's containers.
-    async fn refuse_shared_project(&self, stack: &StackRef) -> BackendResult<()> {
-        for other in self.settings.environments.keys().filter(|name| **name != stack.environment) {
-            // What is wrong with the other one is said when it is asked for.
-            let Ok(other) = self.stack(other, 0).await else { continue };
-            if other.project == stack.project {
-                return Err(BackendError::new(
-                    BackendErrorKind::Conflict,
-                    format!("resolve {}", stack.environment),
-                    format!(
-                        "{} and {} would both be Compose project `{}`, so that each start replaces the other's \
-                         containers",
-                        stack.environment, other.environment, stack.project
-                    ),
-                )
-                .with_hint(
-                    "give one of them another COMPOSE_PROJECT_NAME in its env file, or `project` in \
-                     ala-promote.toml",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// A project of that name which is somebody else's: `up` would replace its containers.
-    fn refuse_foreign_project(&self, stack: &StackRef) -> BackendResult<()> {
-        let mut same = self.running.iter().filter(|running| running.project == stack.project);
-        let Some(environment) = self.settings.environments.get(&stack.environment) else { return Ok(()) };
-        if let Some(foreign) = same.clone().find(|running| !is_same_path(&running.working_dir, &stack.dir)) {
-            return Err(conflict(
-                environment,
-                format!(
-                    "it is project `{}` in {}, but that project runs from {}",
-                    stack.project,
-                    stack.dir.display(),
-                    foreign.working_dir.display()
-                ),
-            )
-            .with_hint(
-                "set COMPOSE_PROJECT_NAME in the env file, or `project` in ala-promote.toml, to a name of its own; \
-                 if the folder was moved here, recreate its containers once with Compose",
-            ));
-        }
-        let overlay_of = |other: &EnvironmentSettings| match &other.files {
-            ComposeFiles::OverlayOn { overlay, .. } => Some(overlay.clone()),
-            _ => None,
-        };
-        let overlays: Vec<_> = self.others(environment).filter_map(overlay_of).collect();
-        let mixed = same.find_map(|running| {
-            let started = Started::new(running, environment);
-            overlays
-                .iter()
-                .find(|overlay| started.has_file(overlay) && !stack.files.contains(overlay))
-                .cloned()
-        });
-        match mixed {
-            None => Ok(()),
-            Some(overlay) => Err(conflict(
-                environment,
-                format!(
-                    "containers of its project `{}` were started with {}",
-                    stack.project,
-                    overlay.display()
-                ),
-            )
-            .with_hint(format!("start {} again from its own files", stack.environment))),
-        }
     }
 }
 
@@ -413,6 +263,10 @@ fn stands_alone(overlay: &Path, base: &[PathBuf]) -> BackendResult<bool> {
     }
     for file in base {
         let file = RawFile::read(file)?;
+        // Compose will say what is wrong with it; that must not be lost by leaving it out.
+        if !file.understood {
+            return Ok(false);
+        }
         let lost = file.services().any(|(name, _, build)| {
             !own.iter().any(|(own_name, _, own_build)| *own_name == name && (*own_build || !build))
         });
@@ -433,21 +287,6 @@ fn stack(environment: &EnvironmentSettings, project: ProjectName, files: Vec<Pat
         dropped_ports: Vec::new(),
         derived_file: None,
     }
-}
-
-/// The project of what lies over another environment.
-fn derived(environment: &EnvironmentSettings, base: &StackRef) -> BackendResult<ProjectName> {
-    let name = normalised(environment.name.as_str(), Family::One);
-    project(environment, &format!("{}-{name}", base.project), "the convention")
-}
-
-fn project(environment: &EnvironmentSettings, name: &str, by: &str) -> BackendResult<ProjectName> {
-    let checked = ProjectName::new(name).ok().filter(|_| is_project(name));
-    checked.ok_or_else(|| {
-        invalid(&what(environment), format!("{by} gives `{name}`, which is no Compose project name")).with_hint(
-            "set `project` in ala-promote.toml: lower-case letters, digits, `-` and `_`, a letter or digit first",
-        )
-    })
 }
 
 fn require_files(environment: &EnvironmentSettings, files: &[PathBuf]) -> BackendResult<()> {

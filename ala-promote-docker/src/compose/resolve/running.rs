@@ -51,6 +51,14 @@ impl Started {
         }
     }
 
+    /// What was started from `derived`, a file made of `files`, counts as started from those.
+    pub(super) fn seen_through(mut self, derived: &Path, files: &[PathBuf]) -> Self {
+        if self.has_file(derived) {
+            self.files = files.to_vec();
+        }
+        self
+    }
+
     pub(super) fn has_file(&self, path: &Path) -> bool {
         self.files.iter().any(|file| is_same_path(file, path))
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ala_promote_core::backend::{BackendErrorKind, Call, CancelToken};
-use ala_promote_core::domain::{ImageReference, StackRef};
+use ala_promote_core::domain::{DroppedPort, ImageReference, PortMapping, StackRef};
 
 use super::{Folder, composes, default_compose, environment, is_v1};
 use crate::compose::Compose;
@@ -307,6 +307,39 @@ async fn a_port_that_is_taken_is_a_conflict() {
     let error = lab.up(&["b"]).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Conflict, "{error}");
     assert!(error.to_string().contains(&port.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_dropped_port_is_not_asked_for_and_nothing_else_differs() {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (inherited, own) = (free(), free());
+    let file = format!(
+        "services:\n  a:\n    image: NAME-a:1\n    build: ./app\n    stop_grace_period: 0s\n    \
+         environment: [VERSION=1e5, 'MONEY=$$5', 'TEXT=${{TEXT}}']\n    ports: ['{inherited}:80', '{own}:80']\n"
+    );
+    let Some(lab) = Lab::new(&file).await else { return };
+    lab.build(&["a"], &Call::silent()).await.unwrap();
+    docker(&["tag", &lab.reference("a").to_string(), &format!("{}-a:1", lab.name)]);
+    let mut stack = lab.stack();
+    stack.derived_file = Some(lab.folder.path("derived.json"));
+    stack.dropped_ports = vec![DroppedPort {
+        service: "a".parse().unwrap(),
+        port: PortMapping { host_ip: None, published: Some(inherited), target: 80, protocol: "tcp".into() },
+    }];
+    let start = || async {
+        lab.compose.up(&stack, &["a".parse().unwrap()], &Call::silent()).await.unwrap();
+        lab.container("a").unwrap()
+    };
+    let id = start().await;
+    let ports = docker(&["inspect", "-f", "{{json .HostConfig.PortBindings}}", &id]);
+    assert!(ports.contains(&own.to_string()) && !ports.contains(&inherited.to_string()), "{ports}");
+    let variables = docker(&["inspect", "-f", "{{json .Config.Env}}", &id]);
+    for variable in ["VERSION=1e5", "MONEY=$5", "TEXT=hunter2val"] {
+        assert!(variables.contains(&format!("\"{variable}\"")), "{variables}");
+    }
+    let mode = std::fs::metadata(lab.folder.path("derived.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(start().await, id, "the same again replaces nothing");
 }
 
 #[tokio::test]

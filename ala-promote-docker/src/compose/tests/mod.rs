@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use ala_promote_core::domain::StackRef;
 use tempfile::TempDir;
 
+use super::raw::RawFiles;
 use super::tool::Family;
-use super::{Compose, EnvFile, LockSlot, RawFiles};
+use super::{Compose, LockSlot};
 
 /// This process's environment, without what would choose a Compose.
 pub(super) fn environment() -> BTreeMap<String, String> {
@@ -85,6 +86,8 @@ impl Folder {
             dir: self.dir().to_owned(),
             files: files.iter().map(|name| self.path(name)).collect(),
             env_file: Some(self.path(env_file)),
+            dropped_ports: Vec::new(),
+            derived_file: None,
         }
     }
 }

@@ -37,6 +37,8 @@ fn captured(family: Family) -> Render {
         dir: "/srv/app".into(),
         files: vec!["/srv/app/compose.yml".into()],
         env_file: Some("/srv/app/.env.staging".into()),
+        dropped_ports: Vec::new(),
+        derived_file: None,
     };
     let model: Model = match family {
         Family::One => serde_saphyr::from_str(OF_V1).unwrap(),

@@ -193,11 +193,11 @@ async fn what_runs_is_adopted() {
             running.config_files = vec![folder.path("app/prod.yml")];
             running.environment_file = Some(folder.path("app/.env.prod"));
         }
-        let production = resolve(&folder, "production", &[running.clone()]).await.unwrap();
+        let production = resolve(&folder, "production", std::slice::from_ref(&running)).await.unwrap();
         assert_eq!(production.project.as_str(), "by-hand");
         assert_eq!(production.files, [folder.path("app/prod.yml")]);
         assert_eq!(production.env_file, Some(folder.path("app/.env.prod")));
-        let staging = resolve(&folder, "staging", &[running.clone()]).await.unwrap();
+        let staging = resolve(&folder, "staging", std::slice::from_ref(&running)).await.unwrap();
         assert_eq!(staging.project.as_str(), "by-hand-staging");
         assert_eq!(names(&staging), ["prod.yml", "docker-compose.staging.yml"]);
         assert_eq!(staging.env_file, Some(folder.path("app/.env.staging")));
@@ -258,10 +258,10 @@ async fn what_can_t_be_decided_is_refused() {
     let stack = resolve_with(&named, "production", &[one.clone(), two]).await.unwrap();
     assert_eq!(stack.project.as_str(), "two");
     // What is named does not run, but another one does.
-    let error = resolve_with(&named, "production", &[one.clone()]).await.unwrap_err();
+    let error = resolve_with(&named, "production", std::slice::from_ref(&one)).await.unwrap_err();
     assert_says(&error, BackendErrorKind::Conflict, &["ala-promote.toml", "`two`", "`one`"]);
     folder.write("app/.env", "COMPOSE_PROJECT_NAME=two\n");
-    let error = resolve(&folder, "production", &[one.clone()]).await.unwrap_err();
+    let error = resolve(&folder, "production", std::slice::from_ref(&one)).await.unwrap_err();
     assert_says(&error, BackendErrorKind::Conflict, &["COMPOSE_PROJECT_NAME", "`two`", "`one`"]);
     // Parts of it were started from other files.
     folder.write("app/.env", "");
@@ -276,12 +276,35 @@ async fn staging_under_another_name_is_refused() {
     let folder = usual();
     let overlaid = ["docker-compose.yml", "docker-compose.staging.yml"];
     let by_hand = runs(&folder, "qa", &overlaid, None);
-    let error = resolve(&folder, "staging", &[by_hand.clone()]).await.unwrap_err();
+    let error = resolve(&folder, "staging", std::slice::from_ref(&by_hand)).await.unwrap_err();
     assert_says(&error, BackendErrorKind::Conflict, &["`app-staging`", "`qa`", "project = \"qa\""]);
     let mut named = settings(&folder);
     project(&mut named, "staging", "qa");
     let stack = resolve_with(&named, "staging", &[by_hand]).await.unwrap();
     assert_eq!(stack.project.as_str(), "qa");
+}
+
+#[tokio::test]
+async fn what_was_started_without_inherited_ports_is_staging() {
+    let folder = usual();
+    folder.write("app/.ala-promote/compose/staging.json", "{}");
+    let derived = [".ala-promote/compose/staging.json"];
+    let running = |project| runs(&folder, project, &derived, Some(".env.staging"));
+    let production = runs(&folder, "app", &["docker-compose.yml"], None);
+    let both = [production.clone(), running("app-staging")];
+    assert_eq!(resolve(&folder, "production", &both).await.unwrap().project.as_str(), "app");
+    let staging = resolve(&folder, "staging", &both).await.unwrap();
+    assert_eq!(names(&staging), ["docker-compose.yml", "docker-compose.staging.yml"]);
+    let error = resolve(&folder, "staging", &[running("qa")]).await.unwrap_err();
+    assert_says(&error, BackendErrorKind::Conflict, &["`app-staging`", "`qa`"]);
+    let error = resolve(&folder, "production", &[production, running("app")]).await.unwrap_err();
+    assert_says(&error, BackendErrorKind::Conflict, &["files of staging", "staging.json"]);
+    // With files of its own it is known again by that file, too.
+    let mut exact = settings(&folder);
+    let files = vec![folder.path("app/docker-compose.yml"), folder.path("app/docker-compose.staging.yml")];
+    exact.environments.get_mut("staging").unwrap().files = ComposeFiles::Exactly(files.clone());
+    let stack = resolve_with(&exact, "staging", &[running("qa")]).await.unwrap();
+    assert_eq!((stack.project.as_str(), stack.files), ("qa", files));
 }
 
 #[tokio::test]
@@ -303,7 +326,7 @@ async fn one_project_for_both_is_refused() {
     folder.write("app/.env.staging", "COMPOSE_PROJECT_NAME=same\n");
     let running = runs(&folder, "same", &["docker-compose.yml"], None);
     for environment in ["staging", "production"] {
-        for running in [&[][..], &[running.clone()]] {
+        for running in [&[][..], std::slice::from_ref(&running)] {
             let error = resolve(&folder, environment, running).await.unwrap_err();
             assert_says(&error, BackendErrorKind::Conflict, &["staging", "production", "`same`"]);
         }

@@ -1,0 +1,82 @@
+//! What a call for a stack needs, read once: files, env file, environment, and what must not be shown.
+
+use std::path::{Path, PathBuf};
+
+use ala_promote_core::backend::BackendResult;
+use ala_promote_core::domain::StackRef;
+use sha2::{Digest, Sha256};
+
+use super::Compose;
+use super::env_file::EnvFile;
+use super::invocation::Environment;
+use super::raw::RawFiles;
+use super::scrub::Scrubber;
+
+/// The hash of all that an answer of Compose depends on.
+pub(super) type Key = [u8; 32];
+
+/// All that a call for a stack needs, read once.
+pub(super) struct Prepared {
+    pub(super) raw: RawFiles,
+    pub(super) env_file: EnvFile,
+    pub(super) environment: Environment,
+    pub(super) scrub: Scrubber,
+    /// The hash of all of it.
+    pub(super) key: Key,
+}
+
+impl Compose {
+    /// Reads it.
+    pub(super) fn prepare(&self, stack: &StackRef) -> BackendResult<Prepared> {
+        let raw = RawFiles::read(&stack.dir, &stack.files)?;
+        let implicit = stack.dir.join(".env");
+        let env_file = match &stack.env_file {
+            Some(path) => EnvFile::read(path)?,
+            // Compose takes it by itself.
+            None if implicit.exists() => EnvFile::read(&implicit)?,
+            None => EnvFile::default(),
+        };
+        let environment = Environment::new(&self.shell, &self.docker_host, &stack.dir, &env_file);
+        // One that can't be read is for Compose to complain about.
+        let of_services: Vec<EnvFile> =
+            raw.env_files.values().flatten().filter_map(|path| EnvFile::read(Path::new(path)).ok()).collect();
+        let scrub = Scrubber::new(of_services.iter().chain([&env_file]), &self.shell);
+        let mut hash = Sha256::new();
+        let mut add = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        };
+        add(&format!("{stack:?}"));
+        raw.read.iter().for_each(|file| add(&file.text));
+        add(&env_file.text);
+        for (key, value) in &environment.variables {
+            add(key);
+            add(value);
+        }
+        Ok(Prepared { raw, env_file, environment, scrub, key: hash.finalize().into() })
+    }
+}
+
+impl Prepared {
+    /// What the reader of a render should know.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self.environment.note().into_iter().collect();
+        for file in self.raw.read.iter().filter(|file| !file.understood) {
+            notes.push(format!("{}: its `env_file` entries could not be read", file.path.display()));
+        }
+        for path in &self.raw.not_followed {
+            notes.push(format!("{path}: its `env_file` entries were not looked at"));
+        }
+        notes
+    }
+
+    /// The key of what also depends on these files. One that can't be read is for Compose to complain about.
+    pub(super) fn key_with<'a>(&self, paths: impl Iterator<Item = &'a PathBuf>) -> Key {
+        let mut hash = Sha256::new();
+        hash.update(self.key);
+        for path in paths {
+            hash.update(Sha256::digest(std::fs::read(path).unwrap_or_default()));
+        }
+        hash.finalize().into()
+    }
+}

@@ -1,0 +1,120 @@
+//! Names that somebody or something gives: projects and files.
+
+use std::path::{Path, PathBuf};
+
+use ala_promote_core::backend::BackendResult;
+use ala_promote_core::config::EnvironmentSettings;
+use ala_promote_core::domain::{ProjectName, StackRef};
+
+use super::{Resolver, require_files, stack, what};
+use crate::compose::convention::{default_files, is_project, listed_files, normalised};
+use crate::compose::env_file::EnvFile;
+use crate::compose::invalid;
+use crate::compose::invocation::arguments_without_project;
+use crate::compose::raw::RawFile;
+use crate::compose::tool::Family;
+
+/// A project name that somebody chose, and who.
+pub(super) struct Named {
+    pub(super) project: ProjectName,
+    pub(super) by: String,
+}
+
+impl Resolver<'_> {
+    /// The project that the settings or the env file name.
+    pub(super) async fn named(&self, environment: &EnvironmentSettings) -> BackendResult<Option<Named>> {
+        let (name, by) = match &environment.project {
+            Some(project) => (project.to_string(), "ala-promote.toml".to_owned()),
+            None => match self.variable(environment, "COMPOSE_PROJECT_NAME").await? {
+                Some(name) => {
+                    let file = environment.env_file.as_deref().unwrap_or(Path::new(".env"));
+                    // v1 makes a name of whatever it is given; v2 refuses.
+                    let family = self.compose.tool.family();
+                    let name = if family == Family::One { normalised(&name, family) } else { name };
+                    (name, format!("COMPOSE_PROJECT_NAME in {}", file.display()))
+                }
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Named { project: project(environment, &name, &by)?, by }))
+    }
+
+    /// A variable of the environment's env file; `None` also where that is missing.
+    async fn variable(&self, environment: &EnvironmentSettings, name: &str) -> BackendResult<Option<String>> {
+        let Some(path) = environment.env_file.as_ref().filter(|path| path.is_file()) else { return Ok(None) };
+        if !EnvFile::read(path)?.sets(name) {
+            return Ok(None);
+        }
+        // Compose wants a project and files to say anything; which does not matter for this question.
+        let asked = stack(environment, project(environment, "ala-promote", "")?, Vec::new());
+        let prepared = self.compose.prepare(&asked)?;
+        self.compose.variable(&asked, &prepared, name).await
+    }
+
+    /// The files that Compose would take in the folder.
+    pub(super) async fn own_files(&self, environment: &EnvironmentSettings) -> BackendResult<Vec<PathBuf>> {
+        if let Some(list) = self.variable(environment, "COMPOSE_FILE").await? {
+            let separator = self.variable(environment, "COMPOSE_PATH_SEPARATOR").await?;
+            let files = listed_files(&environment.dir, &list, separator.as_deref().unwrap_or(":"));
+            require_files(environment, &files)?;
+            return Ok(files);
+        }
+        let files = default_files(&environment.dir, self.compose.tool.family());
+        if files.is_empty() {
+            return Err(invalid(
+                &what(environment),
+                format!("there is no Compose file in {}", environment.dir.display()),
+            )
+            .with_hint("change to the folder with your docker-compose.yml, or name it with --dir"));
+        }
+        Ok(files)
+    }
+
+    /// The name that Compose would give the project.
+    pub(super) async fn natural_project(
+        &self,
+        environment: &EnvironmentSettings,
+        named: Option<Named>,
+        files: &[PathBuf],
+    ) -> BackendResult<ProjectName> {
+        if let Some(named) = named {
+            return Ok(named.project);
+        }
+        let family = self.compose.tool.family();
+        let dir = match family {
+            Family::One => environment.dir.canonicalize().unwrap_or_else(|_| environment.dir.clone()),
+            Family::Two => environment.dir.clone(),
+        };
+        let folder = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // v1 knows no `name:`, and will refuse the file.
+        for file in files.iter().rev().filter(|_| family == Family::Two) {
+            let Some(name) = RawFile::read(file)?.name().map(str::to_owned) else { continue };
+            let by = format!("`name:` in {}", file.display());
+            if !name.contains('$') {
+                return project(environment, &name, &by);
+            }
+            let asked = stack(environment, project(environment, "ala-promote", "")?, Vec::new());
+            let asked = StackRef { env_file: asked.env_file.filter(|path| path.is_file()), ..asked };
+            let prepared = self.compose.prepare(&asked)?;
+            let filled =
+                self.compose.interpolate(&asked, &prepared, &[name], arguments_without_project).await?;
+            return project(environment, &filled.concat(), &by);
+        }
+        project(environment, &normalised(&folder, family), &format!("the folder {}", dir.display()))
+    }
+}
+
+/// The project of what lies over another environment.
+pub(super) fn derived(environment: &EnvironmentSettings, base: &StackRef) -> BackendResult<ProjectName> {
+    let name = normalised(environment.name.as_str(), Family::One);
+    project(environment, &format!("{}-{name}", base.project), "the convention")
+}
+
+fn project(environment: &EnvironmentSettings, name: &str, by: &str) -> BackendResult<ProjectName> {
+    let checked = ProjectName::new(name).ok().filter(|_| is_project(name));
+    checked.ok_or_else(|| {
+        invalid(&what(environment), format!("{by} gives `{name}`, which is no Compose project name")).with_hint(
+            "set `project` in ala-promote.toml: lower-case letters, digits, `-` and `_`, a letter or digit first",
+        )
+    })
+}
