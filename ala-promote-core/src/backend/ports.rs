@@ -180,7 +180,7 @@ pub trait Database: Send + Sync {
     async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<DatabaseTarget>>;
 
     /// Free space for `file`, and the size of the database, in bytes.
-    async fn room(&self, target: &DatabaseTarget, file: &Path) -> BackendResult<Room>;
+    async fn room(&self, stack: &StackRef, target: &DatabaseTarget, file: &Path) -> BackendResult<Room>;
 
     /// Dumps the database to `file` and writes its manifest.
     /// - The dump is streamed; `file` appears under its name only when it is complete and synced.

@@ -139,6 +139,13 @@ impl Default for Retention {
 }
 
 impl Settings {
+    /// Where the files of an environment are written that it is started from when inherited ports are left out. Labels of
+    /// its containers name this file, so it tells them from another environment's.
+    #[must_use]
+    pub fn derived_file(&self, environment: &EnvironmentName) -> PathBuf {
+        self.state_dir.join("compose").join(format!("{environment}.json"))
+    }
+
     /// What people call a service.
     #[must_use]
     pub fn display_name(&self, service: &ServiceName) -> String {

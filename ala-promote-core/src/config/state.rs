@@ -13,8 +13,8 @@ use crate::domain::FingerprintKey;
 const IGNORE_FILE: &str = ".gitignore";
 /// The first line tells our folder from others that hide themselves from Git.
 const IGNORE_ALL: &[u8] = b"# The state of ala-promote: not for Git.\n*\n";
-/// Folders within it that others count on: for `Action::Snapshot` and for the locks' files.
-const SUBFOLDERS: [&str; 2] = ["snapshots", "locks"];
+/// Folders within it that others count on: for `Action::Snapshot`, for the locks' files, for `StackRef::derived_file`.
+const SUBFOLDERS: [&str; 3] = ["snapshots", "locks", "compose"];
 const KEY_FILE: &str = "fingerprint.key";
 const KEY_BYTES: usize = 32;
 

@@ -17,8 +17,10 @@ pub struct HealthTarget {
     pub job: bool,
     /// The ports that the Compose files publish.
     pub ports: Vec<PortMapping>,
-    /// The path asked over HTTP, from the config; `/` by default.
-    pub path: String,
+    /// The path asked over HTTP, from the config. Without one `/` is asked, and only of a service that has no health
+    /// check of its own: many an API has nothing at `/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// How many containers are expected.
     pub replicas: u32,
 }

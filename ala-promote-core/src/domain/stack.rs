@@ -26,6 +26,10 @@ pub struct StackRef {
     /// container port elsewhere (Compose appends lists, and would ask for both).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped_ports: Vec<DroppedPort>,
+    /// Where the backend writes the rendered files without those ports, 0600, to start the stack from; set where there
+    /// are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived_file: Option<PathBuf>,
 }
 
 /// A host port that a stack does without.

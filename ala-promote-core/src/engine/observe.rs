@@ -53,7 +53,10 @@ pub(super) async fn observe(question: Question<'_>) -> Result<Observed, EngineEr
     let wanted = plan::wanted_ports_of_target(&question.input(&observed));
     observed.port_holders = question.backend.stacks().port_holders(&wanted).await?;
     if let Some((target, file)) = plan::backup_in_question(&question.input(&observed)) {
-        observed.room = Some(question.backend.database().room(&target, &file).await?);
+        let environment = observed.environments.get(&question.request.environment);
+        if let Some(stack) = environment.map(|environment| &environment.render.stack) {
+            observed.room = Some(question.backend.database().room(stack, &target, &file).await?);
+        }
     }
     let health = look_at_health(question, &observed).await?;
     if let Some(environment) = observed.environments.get_mut(&question.request.environment) {

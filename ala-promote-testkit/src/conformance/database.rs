@@ -39,7 +39,8 @@ pub async fn the_database_is_detected(f: &Fixture) -> CaseResult {
 
 /// Free space and the database's size can be asked for, before there is any file or folder.
 pub async fn there_is_room_to_ask_for(f: &Fixture) -> CaseResult {
-    let room = f.backend.database().room(&target(f).await?, &f.scratch.join("backups/backup.sql")).await?;
+    let room =
+        f.backend.database().room(&f.stack, &target(f).await?, &f.scratch.join("backups/backup.sql")).await?;
     hold(room.free_bytes > 0 && room.database_bytes > 0, "there is no space, or no database")
 }
 

@@ -138,7 +138,7 @@ impl MemorySubject {
                 promoted: true,
                 job: false,
                 ports: service.spec.ports.clone(),
-                path: "/".to_owned(),
+                path: None,
                 replicas: 1,
             },
             stack,

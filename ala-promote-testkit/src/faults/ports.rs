@@ -160,8 +160,8 @@ impl<B: Backend> Database for Faulty<B> {
     async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<DatabaseTarget>> {
         self.reads("database.detect", self.inner.database().detect(render, containers)).await
     }
-    async fn room(&self, target: &DatabaseTarget, file: &Path) -> BackendResult<Room> {
-        self.reads("database.room", self.inner.database().room(target, file)).await
+    async fn room(&self, stack: &StackRef, target: &DatabaseTarget, file: &Path) -> BackendResult<Room> {
+        self.reads("database.room", self.inner.database().room(stack, target, file)).await
     }
     async fn dump(
         &self,

@@ -49,11 +49,11 @@ impl Database for MemoryBackend {
         Ok(containers.iter().filter(is_database).map(target).collect())
     }
 
-    async fn room(&self, target: &DatabaseTarget, _file: &Path) -> BackendResult<Room> {
+    async fn room(&self, stack: &StackRef, target: &DatabaseTarget, _file: &Path) -> BackendResult<Room> {
         self.step().await;
         let state = self.state();
-        let rows = state.databases.iter().filter(|((_, service), _)| *service == target.service);
-        let bytes: usize = rows.map(|(_, rows)| text_of(rows).len()).max().unwrap_or_default();
+        let rows = state.databases.get(&(stack.project.clone(), target.service.clone()));
+        let bytes = rows.map(|rows| text_of(rows).len()).unwrap_or_default();
         Ok(Room { free_bytes: state.free_bytes, database_bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
     }
 

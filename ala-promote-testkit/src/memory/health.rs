@@ -99,10 +99,10 @@ fn check_of(state: &State, target: &HealthTarget, containers: &[&MemoryContainer
         (_, true) if postgres => "pg_isready: accepting connections".to_owned(),
         (_, false) if postgres => "pg_isready: no response".to_owned(),
         (Some(port), true) if target.promoted => {
-            format!("HTTP 200 at http://{ADDRESS}:{port}{}", target.path)
+            format!("HTTP 200 at http://{ADDRESS}:{port}{}", target.path.as_deref().unwrap_or("/"))
         }
         (Some(port), false) if target.promoted => {
-            format!("HTTP 500 at http://{ADDRESS}:{port}{}", target.path)
+            format!("HTTP 500 at http://{ADDRESS}:{port}{}", target.path.as_deref().unwrap_or("/"))
         }
         (Some(port), true) => format!("port open: {port}"),
         (Some(port), false) => format!("port closed: {port}"),

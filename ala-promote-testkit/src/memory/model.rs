@@ -62,6 +62,7 @@ impl EnvironmentModel {
             files: self.files.clone(),
             env_file: Some(self.env_file.clone()),
             dropped_ports: Vec::new(),
+            derived_file: None,
         }
     }
 
@@ -69,6 +70,7 @@ impl EnvironmentModel {
     pub(super) fn check_stack(&self, what: &str, stack: &StackRef) -> BackendResult<()> {
         let mut expected = self.stack(stack.project.clone());
         expected.dropped_ports.clone_from(&stack.dropped_ports);
+        expected.derived_file.clone_from(&stack.derived_file);
         if *stack == expected {
             return self.check_dropped(what, stack);
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use ala_promote_core::backend::{
@@ -71,6 +72,26 @@ async fn a_killed_process_does_nothing_more() {
     backend.images().tag(&id, &reference()).await.unwrap();
     assert_eq!(faults.calls().len(), 1);
     assert_eq!((faults.calls()[0].method, faults.calls()[0].changes), ("images.tag", true));
+}
+
+#[tokio::test]
+async fn nothing_lives_on_in_the_poll_in_which_it_was_killed() {
+    let (world, mut context) = (world(), Context::from_waker(Waker::noop()));
+    let (backend, faults) = Faulty::new(world.clone(), FaultPlan::new());
+    assert_eq!(faults.drive(async { faults.crash() }).await, None, "it did not live to tell");
+
+    faults.restart(FaultPlan::new());
+    let (id, new) = (world.image("ala-api:staging").unwrap(), reference());
+    let mut begun = backend.images().tag(&id, &new);
+    assert!(begun.as_mut().poll(&mut context).is_pending());
+    faults.crash();
+    let mut later = backend.images().tag(&id, &new);
+    for _ in 0..10 {
+        assert!(begun.as_mut().poll(&mut context).is_pending());
+        assert!(later.as_mut().poll(&mut context).is_pending());
+    }
+    assert_eq!(world.image("ala-api:new"), None);
+    assert_eq!(faults.calls().len(), 1, "a dead process begins no call");
 }
 
 async fn hold(backend: &dyn ala_promote_core::backend::Backend, world: &MemoryBackend) -> Acquired {

@@ -47,7 +47,7 @@ fn target(service: &str, port: Option<u16>) -> HealthTarget {
         promoted: true,
         job: false,
         ports: ports.into_iter().collect(),
-        path: "/".into(),
+        path: None,
         replicas: 1,
     }
 }
@@ -155,6 +155,18 @@ async fn a_taken_port_shows_when_the_old_container_is_gone() {
     let holders = world.stacks().port_holders(wanted).await.unwrap();
     assert_eq!(holders[0].holder, "ala-frontend-1");
     assert!(world.occupy_port(5432, "a process").is_err(), "held by production's database");
+}
+
+#[tokio::test]
+async fn a_container_name_is_taken_once() {
+    let world = world();
+    world.edit("production", |e| drop(e.service("frontend").container_name("web"))).unwrap();
+    world.edit("staging", |e| drop(e.service("frontend").container_name("web"))).unwrap();
+    up(&world, "production", &["frontend"]).await.unwrap();
+    let stack = stack(&world, "staging");
+    let error = world.stacks().up(&stack, &names(&["frontend"]), &Call::silent()).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::Conflict);
+    assert!(error.to_string().contains("container name web is already in use"), "{error}");
 }
 
 #[tokio::test]
@@ -400,4 +412,35 @@ fn a_world_that_cannot_be_is_not_made() {
         .unwrap_err();
     let text = error.to_string();
     assert!(text.contains("port 1 is already allocated") && text.contains("service `-`"), "{text}");
+}
+
+#[tokio::test]
+async fn a_stack_does_without_the_ports_that_it_drops() {
+    let world = world();
+    world.edit("staging", |e| drop(e.service("frontend").port(80, 80))).unwrap();
+    let render = world.stacks().render(&stack(&world, "staging")).await.unwrap();
+    let inherited = render.services["frontend"].ports.iter().find(|p| p.published == Some(80)).unwrap();
+    let dropped = |port: u16| {
+        let port = ala_promote_core::domain::PortMapping { published: Some(port), ..inherited.clone() };
+        let dropped = ala_promote_core::domain::DroppedPort { service: "frontend".parse().unwrap(), port };
+        StackRef { dropped_ports: vec![dropped], ..stack(&world, "staging") }
+    };
+    assert_eq!(up(&world, "staging", &["frontend"]).await, Err(BackendErrorKind::Conflict));
+    world.stacks().up(&dropped(80), &names(&["frontend"]), &Call::silent()).await.unwrap();
+    assert!(world.running("staging").contains_key("frontend"));
+    let unknown = world.stacks().render(&dropped(81)).await.unwrap_err();
+    assert_eq!(unknown.kind(), BackendErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn every_moment_is_kept() {
+    let world = world();
+    build(&world, SourceCommit::new("second"), "backend", "ala-api:staging").await;
+    let from = world.history().len();
+    up(&world, "staging", &["backend"]).await.unwrap();
+    let what: Vec<_> = world.history().drain(from..).map(|moment| moment.what).collect();
+    let name = "ala-staging-backend-1";
+    assert_eq!(what, [format!("remove {name}"), format!("create {name}"), format!("start {name}")]);
+    assert!(world.act("nothing", |_| ()).is_ok());
+    assert_eq!(world.history().len(), from + 3, "what changes nothing is no moment");
 }

@@ -57,7 +57,10 @@ impl EngineEnv {
     /// Whether it answers.
     #[must_use]
     pub fn answers(&self) -> bool {
-        self.command("docker").args(["version", "--format", "{{.Server.Version}}"]).output().is_ok_and(|o| o.status.success())
+        self.command("docker")
+            .args(["version", "--format", "{{.Server.Version}}"])
+            .output()
+            .is_ok_and(|o| o.status.success())
     }
 
     /// A command in this environment.
@@ -65,7 +68,8 @@ impl EngineEnv {
     pub fn command(&self, program: &str) -> Command {
         // The program is looked up in the given PATH, not in this process's.
         let path = self.variables.get("PATH").map(String::as_str).unwrap_or_default();
-        let found = std::env::split_paths(path).map(|folder| folder.join(program)).find(|file| file.is_file());
+        let found =
+            std::env::split_paths(path).map(|folder| folder.join(program)).find(|file| file.is_file());
         let mut command = Command::new(found.unwrap_or_else(|| program.into()));
         command.env_clear().envs(&self.variables).stdin(std::process::Stdio::null());
         command

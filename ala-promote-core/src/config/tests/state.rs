@@ -37,7 +37,8 @@ fn is_made_closed_and_hidden_once() {
     assert!(ignore.lines().any(|line| line == "*"), "{ignore}");
     let names = fs::read_dir(&first.path).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
     let names: std::collections::BTreeSet<String> = names.collect();
-    let expected = [".gitignore", "fingerprint.key", "locks", "snapshots"].map(String::from).into();
+    let expected =
+        [".gitignore", "compose", "fingerprint.key", "locks", "snapshots"].map(String::from).into();
     assert_eq!(names, expected, "nothing partial is left");
 
     let second = folder.prepare().unwrap();

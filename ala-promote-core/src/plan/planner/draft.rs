@@ -36,7 +36,9 @@ impl<'a> Draft<'a> {
         let environment = input.environment().ok_or_else(|| unseen(&format!("environment {name}")))?;
         let target = input.target().ok_or_else(|| unseen(&format!("environment {name}")))?;
         let promoted = promoted_services(input);
-        let stack = StackRef { dropped_ports: dropped_ports(input), ..target.render.stack.clone() };
+        let dropped_ports = dropped_ports(input);
+        let derived_file = (!dropped_ports.is_empty()).then(|| input.settings.derived_file(name));
+        let stack = StackRef { dropped_ports, derived_file, ..target.render.stack.clone() };
         Ok(Self {
             input,
             environment,
@@ -241,7 +243,7 @@ pub(super) fn health_target(
         promoted,
         job: awaited_to_end || spec.restart.as_deref() == Some("no"),
         ports: ports.iter().filter(|(s, _)| *s == service).map(|(_, port)| (*port).clone()).collect(),
-        path: settings.and_then(|s| s.health_path.clone()).unwrap_or_else(|| "/".to_owned()),
+        path: settings.and_then(|s| s.health_path.clone()),
         replicas: spec.replicas,
     }
 }

@@ -1,0 +1,98 @@
+//! A plan, for people.
+
+use std::path::PathBuf;
+
+use ala_promote_core::domain::{ImageIdentity, StackRef};
+use ala_promote_core::plan::{Action, Finding, ImageSource, Plan};
+
+use super::table::Table;
+use super::{text, title};
+
+/// What the plan comes to: the release, what it replaces, images, backup, notes.
+pub(crate) fn summary(plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(release) = &plan.release {
+        let release = text::with_source(release.tag.as_str(), release.source.as_ref());
+        lines.push(format!("Release:   {release}"));
+    }
+    let before = plan.before.release.as_ref();
+    lines.push(format!("Replaces:  {}", before.map_or_else(|| "nothing".to_owned(), text::release)));
+    lines.extend(images(plan));
+    lines.extend(backup(plan));
+    lines.extend(plan.notes.iter().map(note));
+    lines
+}
+
+/// Each promoted service with its image before and after.
+fn images(plan: &Plan) -> Vec<String> {
+    let Some(release) = &plan.release else { return Vec::new() };
+    let mut table = Table::new(&[]);
+    for (service, image) in &release.images {
+        let before = plan.before.release.as_ref().and_then(|before| before.images.get(service));
+        let old = before.map_or("none", |before| before.identity.id.short());
+        let new = match &image.image {
+            ImageSource::Known(identity) => short(identity),
+            _ => "built anew".to_owned(),
+        };
+        let change = if old == new { format!("{old}, as it is") } else { format!("{old} → {new}") };
+        table.row(vec![service.to_string(), change]);
+    }
+    let rows = table.text();
+    let lines = rows.trim().lines().enumerate();
+    lines.map(|(at, row)| format!("{}{row}", if at == 0 { "Images:    " } else { "           " })).collect()
+}
+
+fn short(identity: &ImageIdentity) -> String {
+    identity.id.short().to_owned()
+}
+
+fn backup(plan: &Plan) -> Option<String> {
+    let dir = plan.stack.as_ref().map(|stack| stack.dir.as_path());
+    plan.steps().find_map(|step| match &step.action {
+        Action::Backup { database, file, .. } => {
+            let file = dir.map_or_else(|| file.clone(), |dir| text::seen_from(file, dir));
+            Some(format!("Backup:    {} of {} to {}", database.database, database.service, file.display()))
+        }
+        _ => None,
+    })
+}
+
+/// A gate's note, on as few lines as it has.
+pub(crate) fn note(note: &Finding) -> String {
+    let evidence = match note.evidence.as_slice() {
+        [] => String::new(),
+        lines => format!(" ({})", lines.join("; ")),
+    };
+    let mend: String = note.mend.iter().map(|line| format!("\n           → {line}")).collect();
+    format!("Note:      {}{evidence}{mend}", note.reason)
+}
+
+/// What Compose is called with.
+fn stack(stack: &StackRef) -> Vec<String> {
+    let seen = |path: &PathBuf| text::seen_from(path, &stack.dir).display().to_string();
+    let files = stack.files.iter().map(seen).collect::<Vec<_>>().join(", ");
+    let env_file = stack.env_file.as_ref().map_or_else(|| "none".to_owned(), seen);
+    vec![
+        format!("Project:   {}", stack.project),
+        format!("Files:     {files}"),
+        format!("Env file:  {env_file}"),
+    ]
+}
+
+/// The whole plan: summary, steps, addresses.
+pub(crate) fn whole(plan: &Plan) -> String {
+    let mut lines = vec![format!("Plan to {}", plan.request), String::new()];
+    lines.extend(summary(plan));
+    lines.extend(plan.stack.iter().flat_map(stack));
+    lines.extend([String::new(), "Steps:".to_owned()]);
+    let width = plan.steps().count().to_string().len();
+    for (at, step) in plan.steps().enumerate() {
+        lines.push(format!("{:>width$}. {}", at + 1, step.title));
+    }
+    let addresses = title::addresses(plan);
+    if !addresses.is_empty() {
+        lines.push(String::new());
+        lines.extend(addresses);
+    }
+    lines.join("\n")
+}

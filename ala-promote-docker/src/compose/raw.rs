@@ -1,0 +1,315 @@
+//! What the Compose files themselves say, before Compose merges them: its render has no trace of `env_file`, and to
+//! know whether a file stands alone takes the file alone.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_saphyr::{DuplicateKeyPolicy, Tagged};
+
+/// How deep `extends` and `include` are followed.
+const MAX_DEPTH: usize = 8;
+
+/// One Compose file as written.
+#[derive(Debug, Clone)]
+pub(super) struct RawFile {
+    /// Its path, absolute.
+    pub(super) path: PathBuf,
+    /// Its text.
+    pub(super) text: String,
+    /// Whether it could be read as a Compose file; if not, it reads as empty.
+    pub(super) understood: bool,
+    content: Content,
+}
+
+// Fields of more than one shape are values: serde's untagged enums would see a YAML tag as a key.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Content {
+    name: Option<String>,
+    services: Option<BTreeMap<String, Option<Service>>>,
+    #[serde(default)]
+    include: Value,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Service {
+    image: Option<IgnoredAny>,
+    build: Option<IgnoredAny>,
+    #[serde(default)]
+    extends: Value,
+    #[serde(default = "untagged")]
+    env_file: Tagged<Value>,
+}
+
+fn untagged() -> Tagged<Value> {
+    Tagged(Value::Null, None)
+}
+
+impl RawFile {
+    /// Reads a Compose file. One that is no YAML, or of another shape, reads as empty: Compose will say so, better.
+    ///
+    /// # Errors
+    /// `Invalid` when there is no such file.
+    pub(super) fn read(path: &Path) -> BackendResult<Self> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            BackendError::new(
+                BackendErrorKind::Invalid,
+                "read the Compose file",
+                format!("{} can't be read", path.display()),
+            )
+            .with_source(error)
+        })?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
+        let content = serde_saphyr::from_str_with_options(&text, options);
+        let understood = content.is_ok();
+        Ok(Self { path: path.to_owned(), text, understood, content: content.unwrap_or_default() })
+    }
+
+    /// The project's name, if the file gives one; variables not filled in.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.content.name.as_deref()
+    }
+
+    /// Whether it has `services:` at all; files of the first format have not.
+    pub(super) fn has_services(&self) -> bool {
+        self.content.services.is_some()
+    }
+
+    /// Its services, each with whether it has `image` or `build`, and whether it has `build`.
+    pub(super) fn services(&self) -> impl Iterator<Item = (&str, bool, bool)> {
+        self.content.services.iter().flatten().map(|(name, service)| {
+            let service = service.as_ref();
+            let build = service.is_some_and(|s| s.build.is_some());
+            (name.as_str(), build || service.is_some_and(|s| s.image.is_some()), build)
+        })
+    }
+
+    fn service(&self, name: &str) -> Option<&Service> {
+        self.content.services.as_ref()?.get(name)?.as_ref()
+    }
+
+    /// The line, counted from 1, where it stops being YAML; `None` when it is.
+    pub(super) fn broken_line(&self) -> Option<u64> {
+        let error = serde_saphyr::from_str::<IgnoredAny>(&self.text).err()?;
+        Some(error.location()?.line())
+    }
+}
+
+/// The Compose files of a stack and all that they extend or include.
+#[derive(Debug)]
+pub(super) struct RawFiles {
+    /// Those given, in order.
+    pub(super) files: Vec<RawFile>,
+    /// Every file that was read, those given included.
+    pub(super) read: Vec<RawFile>,
+    /// The `env_file` paths of each service, in order, absolute; variables in them not filled in.
+    pub(super) env_files: BTreeMap<String, Vec<String>>,
+    /// Paths of further Compose files that were not followed, since they hold variables.
+    pub(super) not_followed: Vec<String>,
+}
+
+impl RawFiles {
+    /// Reads the files of a stack in `dir`.
+    ///
+    /// # Errors
+    /// `Invalid` when one of the files given does not exist; about files that these name, Compose will complain.
+    pub(super) fn read(dir: &Path, paths: &[PathBuf]) -> BackendResult<Self> {
+        let files = paths.iter().map(|path| RawFile::read(path)).collect::<BackendResult<Vec<_>>>()?;
+        let mut all = Self {
+            files: files.clone(),
+            read: Vec::new(),
+            env_files: BTreeMap::new(),
+            not_followed: Vec::new(),
+        };
+        for file in files {
+            all.add(file, dir, 0);
+        }
+        Ok(all)
+    }
+
+    fn add(&mut self, file: RawFile, dir: &Path, depth: usize) {
+        for include in file.content.include.as_array().into_iter().flatten() {
+            self.add_included(include, dir, depth);
+        }
+        for (name, service) in file.content.services.iter().flatten() {
+            let Some(service) = service else { continue };
+            let mut paths = Vec::new();
+            self.extended(&file, service, dir, depth, &mut paths);
+            let known = self.env_files.entry(name.clone()).or_default();
+            // A file over another one adds to its list, unless a tag says otherwise.
+            if service.env_file.1.is_some() {
+                known.clear();
+            }
+            for path in paths {
+                if !known.contains(&path) {
+                    known.push(path);
+                }
+            }
+        }
+        self.read.push(file);
+    }
+
+    fn add_included(&mut self, include: &Value, dir: &Path, depth: usize) {
+        let project = include.get("project_directory").and_then(Value::as_str);
+        for path in texts(include, "path") {
+            if let Some(file) = self.follow(path, dir, depth) {
+                let own = project.map_or_else(|| folder(&file.path), |project| dir.join(project));
+                self.add(file, &own, depth + 1);
+            }
+        }
+    }
+
+    /// The env files of a service, those of the service that it extends first.
+    fn extended(
+        &mut self,
+        file: &RawFile,
+        service: &Service,
+        dir: &Path,
+        depth: usize,
+        paths: &mut Vec<String>,
+    ) {
+        let extends = &service.extends;
+        let base = extends.as_str().or_else(|| extends.get("service")?.as_str()).unwrap_or_default();
+        if let Some(path) = extends.get("file").and_then(Value::as_str) {
+            if let Some(other) = self.follow(path, dir, depth) {
+                if let Some(base) = other.service(base) {
+                    self.extended(&other, base, &folder(&other.path), depth + 1, paths);
+                }
+                self.read.push(other);
+            }
+        } else if let Some(base) = file.service(base).filter(|_| depth < MAX_DEPTH) {
+            self.extended(file, base, dir, depth + 1, paths);
+        }
+        let Tagged(files, tag) = &service.env_file;
+        if tag.is_some() {
+            paths.clear();
+        }
+        if tag.as_deref() != Some("!reset") {
+            paths.extend(texts(files, "path").map(|path| dir.join(path).to_string_lossy().into_owned()));
+        }
+    }
+
+    fn follow(&mut self, path: &str, dir: &Path, depth: usize) -> Option<RawFile> {
+        if path.contains('$') || depth >= MAX_DEPTH {
+            self.not_followed.push(path.to_owned());
+            return None;
+        }
+        RawFile::read(&dir.join(path)).ok()
+    }
+}
+
+/// The texts of a text, of a list of texts or objects, or of an object: in objects, those under `key`.
+fn texts<'a>(value: &'a Value, key: &'static str) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+    match value {
+        Value::String(text) => Box::new(std::iter::once(text.as_str())),
+        Value::Array(items) => Box::new(items.iter().flat_map(move |item| texts(item, key))),
+        Value::Object(fields) => {
+            Box::new(fields.get(key).into_iter().flat_map(move |field| texts(field, key)))
+        }
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+fn folder(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(path).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn env_files(dir: &Path, paths: &[PathBuf], service: &str) -> Vec<String> {
+        let files = RawFiles::read(dir, paths).unwrap();
+        let prefix = format!("{}/", dir.display());
+        files.env_files[service].iter().map(|path| path.replace(&prefix, "")).collect()
+    }
+
+    #[test]
+    fn lists_of_env_files_append_unless_tagged() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let base = write(
+            dir,
+            "a.yml",
+            "services:\n  a:\n    env_file: .env\n  b:\n    env_file:\n    - one\n    - {path: two, required: false}\n",
+        );
+        let over = write(dir, "b.yml", "services:\n  a:\n    env_file: [.env.staging]\n  b:\n");
+        let replace = write(
+            dir,
+            "c.yml",
+            "services:\n  a: {env_file: !override [three]}\n  b:\n    env_file: !reset null\n",
+        );
+        assert_eq!(env_files(dir, &[base.clone(), over.clone()], "a"), [".env", ".env.staging"]);
+        assert_eq!(env_files(dir, &[base.clone(), over], "b"), ["one", "two"]);
+        assert_eq!(env_files(dir, &[base.clone(), replace.clone()], "a"), ["three"]);
+        assert!(env_files(dir, &[base, replace], "b").is_empty());
+    }
+
+    #[test]
+    fn follows_extends_and_include() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        write(dir, "sub/common.yml", "services:\n  base:\n    env_file: sub.env\n");
+        write(dir, "inc/compose.yml", "services:\n  c:\n    env_file: inc.env\n");
+        let main = write(
+            dir,
+            "compose.yml",
+            "include: [inc/compose.yml, \"${X}.yml\"]\nx-e: &e\n  env_file: .env.e\nservices:\n  a:\n    extends: {file: sub/common.yml, service: base}\n    env_file: own.env\n  b:\n    extends: a\n  d:\n    <<: *e\n",
+        );
+        let paths = [main];
+        assert_eq!(env_files(dir, &paths, "a"), ["sub/sub.env", "own.env"]);
+        assert_eq!(env_files(dir, &paths, "b"), ["sub/sub.env", "own.env"]);
+        assert_eq!(env_files(dir, &paths, "c"), ["inc/inc.env"]);
+        assert_eq!(env_files(dir, &paths, "d"), [".env.e"]);
+        assert_eq!(RawFiles::read(dir, &paths).unwrap().not_followed, ["${X}.yml"]);
+    }
+
+    #[test]
+    fn a_service_that_extends_itself_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let main = write(folder.path(), "c.yml", "services:\n  a:\n    extends: a\n    env_file: x\n");
+        assert_eq!(env_files(folder.path(), &[main], "a").last().unwrap(), "x");
+    }
+
+    #[test]
+    fn tells_the_line_that_is_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        for (text, line) in [
+            ("services:\n  a:\n    image: x\n   bad: y\n", Some(4)),
+            ("services:\n  a:\n    tabs:\n\t- x\n", Some(4)),
+            ("services:\n  a:\n    image: x\n", None),
+        ] {
+            let path = write(folder.path(), "c.yml", text);
+            assert_eq!(RawFile::read(&path).unwrap().broken_line(), line, "{text}");
+        }
+    }
+
+    #[test]
+    fn tells_what_a_file_defines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(
+            folder.path(),
+            "c.yml",
+            "name: x\nservices:\n  a: {image: i}\n  b: {build: .}\n  c: {ports: []}\n  d:\n",
+        );
+        let file = RawFile::read(&path).unwrap();
+        assert_eq!(file.name(), Some("x"));
+        let services: Vec<_> = file.services().collect();
+        assert_eq!(
+            services,
+            [("a", true, false), ("b", true, true), ("c", false, false), ("d", false, false)]
+        );
+        assert!(file.has_services());
+    }
+}

@@ -1,0 +1,100 @@
+//! What a container's own settings say of the PostgreSQL server in it. Passwords are used inside the container alone:
+//! they are never read into this process.
+
+use ala_promote_core::backend::{BackendError, BackendErrorKind};
+use bollard::models::ContainerInspectResponse;
+
+use crate::containers::Look;
+use crate::error::shorten;
+use crate::scrub::scrub;
+
+/// How to connect, as the official image's variables say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) user: String,
+    pub(crate) database: String,
+    /// Files in the container that name the two instead.
+    pub(crate) user_file: Option<String>,
+    pub(crate) database_file: Option<String>,
+}
+
+/// Gives the password that the container itself was given to the client that it runs. `$@` is that client: the
+/// password is in no argument, and `exec` leaves no shell that could swallow the exit code.
+const WITH_PASSWORD: &str = r#"if [ -z "${PGPASSWORD:-}" ]; then
+  if [ -n "${POSTGRES_PASSWORD:-}" ]; then PGPASSWORD=$POSTGRES_PASSWORD
+  elif [ -r "${POSTGRES_PASSWORD_FILE:-}" ]; then PGPASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
+  fi
+  if [ -n "${PGPASSWORD:-}" ]; then export PGPASSWORD; fi
+fi
+exec "$@""#;
+
+/// A command that runs inside the container with the password that is there.
+pub(crate) fn with_password<'a>(client: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let shell = ["sh", "-c", WITH_PASSWORD, "sh"];
+    shell.into_iter().chain(client).map(str::to_owned).collect()
+}
+
+/// The server of a container; `None` where its image is not PostgreSQL.
+pub(crate) fn server_of(inspect: &ContainerInspectResponse) -> Option<Server> {
+    from_environment(inspect.config.as_ref()?.env.as_deref().unwrap_or_default())
+}
+
+/// The server that `KEY=value` lines speak of, if they are those of PostgreSQL's image.
+pub(crate) fn from_environment(lines: &[String]) -> Option<Server> {
+    let value = |wanted: &str| {
+        lines.iter().filter_map(|line| line.split_once('=')).rfind(|(key, _)| *key == wanted).map(|(_, v)| v)
+    };
+    let set = |wanted: &str| value(wanted).filter(|value| !value.is_empty());
+    if value("PGDATA").is_none() && value("PG_MAJOR").is_none() {
+        return None;
+    }
+    Some(server(set))
+}
+
+/// The official image's defaults: the role `postgres`, and a database named like the role.
+pub(crate) fn server<'a>(set: impl Fn(&str) -> Option<&'a str>) -> Server {
+    let user = set("POSTGRES_USER").unwrap_or("postgres");
+    let file =
+        |plain: &str, file: &str| if set(plain).is_some() { None } else { set(file).map(str::to_owned) };
+    Server {
+        user: user.to_owned(),
+        database: set("POSTGRES_DB").unwrap_or(user).to_owned(),
+        user_file: file("POSTGRES_USER", "POSTGRES_USER_FILE"),
+        database_file: file("POSTGRES_DB", "POSTGRES_DB_FILE"),
+    }
+}
+
+/// Why a client inside the container failed, with what it said last.
+pub(crate) fn failure(what: &str, exit_code: i64, stderr: &str, look: &Look) -> BackendError {
+    let said: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = scrub(&said.join("; "), &look.inspect);
+    let name = &look.container.name;
+    let said = if said.is_empty() { String::new() } else { format!(": {}", shorten(&said)) };
+    BackendError::new(BackendErrorKind::Failed, what, format!("exit code {exit_code} in {name}{said}"))
+        .with_hint(format!(
+            "see whether the database of `{}` is up: `docker logs {name}`",
+            look.container.service
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[&str]) -> Option<Server> {
+        from_environment(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn defaults_are_the_official_image_s() {
+        let names = |lines: &[&str]| of(lines).map(|server| (server.user, server.database));
+        let pair = |user: &str, database: &str| Some((user.to_owned(), database.to_owned()));
+        assert_eq!(names(&["PATH=/bin", "POSTGRES_USER=ala"]), None);
+        assert_eq!(names(&["PG_MAJOR=15"]), pair("postgres", "postgres"));
+        assert_eq!(names(&["PGDATA=/d", "POSTGRES_USER=ala"]), pair("ala", "ala"));
+        assert_eq!(names(&["PGDATA=/d", "POSTGRES_USER=ala", "POSTGRES_DB=db"]), pair("ala", "db"));
+        assert_eq!(names(&["PGDATA=/d", "POSTGRES_USER=", "POSTGRES_DB="]), pair("postgres", "postgres"));
+        let server = of(&["PGDATA=/d", "POSTGRES_DB_FILE=/run/secrets/db", "POSTGRES_USER=ala"]).unwrap();
+        assert_eq!((server.database_file.as_deref(), server.user_file), (Some("/run/secrets/db"), None));
+    }
+}

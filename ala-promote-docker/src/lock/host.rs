@@ -1,0 +1,164 @@
+//! Locks on files. The kernel frees one when the last process that holds it open has died.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use ala_promote_core::backend::LockHolder;
+use sha2::{Digest, Sha256};
+
+use crate::connect::hex;
+use crate::durable;
+
+/// A file that is locked. It is empty, since children have it as their input, and never removed, since a lock on a
+/// removed file excludes nobody.
+#[derive(Debug)]
+pub(crate) struct HostLock {
+    path: PathBuf,
+    file: File,
+}
+
+impl HostLock {
+    /// Takes the lock; `None` when somebody else has it.
+    pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
+        if let Some(parent) = path.parent() {
+            durable::ensure_private_dir(parent)?;
+        }
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let lock = Self { path: path.to_owned(), file };
+        // Somebody removed it between our opening and locking: the next one would lock another file.
+        if lock.is_in_place() { Ok(Some(lock)) } else { Ok(None) }
+    }
+
+    /// Whether somebody has the lock now. A file that can't be looked at tells nothing.
+    pub(crate) fn is_held(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Whether the file at the path is still the one that is locked.
+    pub(crate) fn is_in_place(&self) -> bool {
+        match (self.file.metadata(), self.path.metadata()) {
+            (Ok(ours), Ok(there)) => ours.dev() == there.dev() && ours.ino() == there.ino(),
+            _ => false,
+        }
+    }
+
+    /// Another handle, which keeps the lock for as long as it is open.
+    pub(crate) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves a note on who holds it.
+    pub(crate) fn write_note(&self, holder: &LockHolder) -> io::Result<()> {
+        durable::replace(&note_file(&self.path), &serde_json::to_vec(holder)?)
+    }
+
+    /// Takes the note away.
+    pub(crate) fn clear_note(&self) -> io::Result<()> {
+        durable::ensure_removed(&note_file(&self.path))
+    }
+}
+
+/// Locking needs no right to write, so that a file of another user (`sudo` made it) excludes as well.
+fn open(path: &Path) -> io::Result<File> {
+    let to_write =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path);
+    match to_write {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+        outcome => outcome,
+    }
+}
+
+fn note_file(lock_file: &Path) -> PathBuf {
+    lock_file.with_extension("holder.json")
+}
+
+/// What the holder of a lock left there; it may be a dead one's.
+pub(crate) fn read_note(lock_file: &Path) -> Option<LockHolder> {
+    serde_json::from_slice(&std::fs::read(note_file(lock_file)).ok()?).ok()
+}
+
+/// The lock of a source tree: in its Git folder, since several folders with states of their own may share the tree.
+pub(crate) fn tree_lock_file(tree: &Path, state_dir: &Path) -> PathBuf {
+    match tree.ancestors().find_map(git_dir) {
+        Some(dir) => dir.join("ala-promote.lock"),
+        None => {
+            let hash = hex(&Sha256::digest(tree.as_os_str().as_encoded_bytes()));
+            state_dir.join("locks").join(format!("tree-{}.lock", hash.get(..16).unwrap_or(&hash)))
+        }
+    }
+}
+
+fn git_dir(dir: &Path) -> Option<PathBuf> {
+    let git = dir.join(".git");
+    if git.is_dir() {
+        return Some(git);
+    }
+    // A worktree or submodule: `.git` is a file that says where.
+    let said = std::fs::read_to_string(&git).ok()?;
+    let real = dir.join(said.strip_prefix("gitdir:")?.trim());
+    real.is_dir().then_some(real)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holder_at_a_time_and_children_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("locks/p.lock");
+        let lock = HostLock::take(&path).unwrap().unwrap();
+        assert!(HostLock::take(&path).unwrap().is_none());
+        assert!(HostLock::is_held(&path));
+        let child = std::process::Command::new("sleep").arg("60").stdin(lock.handle().unwrap()).spawn();
+        let mut child = child.unwrap();
+        drop(lock);
+        assert!(HostLock::take(&path).unwrap().is_none(), "the child holds it");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!HostLock::is_held(&path));
+        assert!(HostLock::take(&path).unwrap().is_some());
+        assert_eq!(path.metadata().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_removed_file_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = HostLock::take(&dir.path().join("p.lock")).unwrap().unwrap();
+        assert!(lock.is_in_place());
+        std::fs::remove_file(dir.path().join("p.lock")).unwrap();
+        std::fs::write(dir.path().join("p.lock"), "").unwrap();
+        assert!(!lock.is_in_place());
+    }
+
+    #[test]
+    fn the_tree_s_lock_is_in_its_git_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let (main, linked) = (dir.path().join("main"), dir.path().join("linked"));
+        std::fs::create_dir_all(main.join(".git/worktrees/linked")).unwrap();
+        std::fs::create_dir_all(main.join("deployment")).unwrap();
+        std::fs::create_dir_all(&linked).unwrap();
+        std::fs::write(linked.join(".git"), "gitdir: ../main/.git/worktrees/linked\n").unwrap();
+        let file = |tree: &Path| tree_lock_file(tree, Path::new("/state"));
+        assert_eq!(file(&main), main.join(".git/ala-promote.lock"));
+        assert_eq!(file(&main.join("deployment")), main.join(".git/ala-promote.lock"));
+        let in_linked = file(&linked);
+        assert!(
+            in_linked.ends_with("main/.git/worktrees/linked/ala-promote.lock"),
+            "{}",
+            in_linked.display()
+        );
+        assert!(file(Path::new("/nonexistent")).starts_with("/state/locks"));
+    }
+}

@@ -1,0 +1,117 @@
+//! The note that a folder's ledger exists: an empty volume on the engine whose labels say it all.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, Witness, Witnessed};
+use async_trait::async_trait;
+use bollard::models::{Volume, VolumeCreateRequest};
+use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
+
+use crate::engine::Engine;
+use crate::error::{engine_error, is_not_found};
+
+/// The folder.
+const DIR_LABEL: &str = "ala-promote.ledger.dir";
+/// The ledger's id.
+const LEDGER_LABEL: &str = "ala-promote.ledger";
+/// Its number of records.
+const SEQ_LABEL: &str = "ala-promote.ledger.seq";
+/// The last one's hash.
+const HASH_LABEL: &str = "ala-promote.ledger.hash";
+
+/// Notes on ledgers, on an engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Witnesses {
+    engine: Arc<Engine>,
+}
+
+impl Witnesses {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    async fn of_dir(&self, dir: &str) -> BackendResult<Vec<Volume>> {
+        let filters = HashMap::from([("label".to_owned(), vec![format!("{DIR_LABEL}={dir}")])]);
+        let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
+        let listed = self.engine.docker().list_volumes(Some(options)).await;
+        let listed =
+            listed.map_err(|error| engine_error(format!("read the note on the ledger of {dir}"), error))?;
+        Ok(listed.volumes.unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl Witness for Witnesses {
+    async fn read(&self, dir: &Path) -> BackendResult<Option<Witnessed>> {
+        let volumes = self.of_dir(&text(dir)?).await?;
+        // Two are there only while one is being replaced, or was when the process died.
+        Ok(volumes.iter().filter_map(witnessed).max_by_key(|witnessed| witnessed.seq))
+    }
+
+    async fn write(&self, dir: &Path, witnessed: &Witnessed) -> BackendResult<()> {
+        let dir = text(dir)?;
+        let what = format!("note the ledger of {dir} on the engine");
+        let name = name(witnessed);
+        let request = VolumeCreateRequest {
+            name: Some(name.clone()),
+            labels: Some(labels(&dir, witnessed)),
+            ..VolumeCreateRequest::default()
+        };
+        let made =
+            self.engine.docker().create_volume(request).await.map_err(|error| engine_error(&what, error))?;
+        // The engine answers with the volume of that name also where it was there before.
+        if self::witnessed(&made).as_ref() != Some(witnessed) || made.labels.get(DIR_LABEL) != Some(&dir) {
+            return Err(BackendError::new(
+                BackendErrorKind::Conflict,
+                what,
+                format!("a volume named {name} is there with another note"),
+            )
+            .with_hint(format!("look at it with `docker volume inspect {name}`")));
+        }
+        for old in self.of_dir(&dir).await?.iter().filter(|volume| volume.name != name) {
+            match self.engine.docker().remove_volume(&old.name, None::<RemoveVolumeOptions>).await {
+                Ok(()) => {}
+                Err(error) if is_not_found(&error) => {}
+                Err(error) => return Err(engine_error(&what, error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn labels(dir: &str, witnessed: &Witnessed) -> HashMap<String, String> {
+    let labels = [
+        (DIR_LABEL, dir.to_owned()),
+        (LEDGER_LABEL, witnessed.ledger.clone()),
+        (SEQ_LABEL, witnessed.seq.to_string()),
+        (HASH_LABEL, witnessed.hash.clone()),
+    ];
+    labels.map(|(key, value)| (key.to_owned(), value)).into()
+}
+
+fn witnessed(volume: &Volume) -> Option<Witnessed> {
+    let label = |key: &str| volume.labels.get(key).cloned();
+    Some(Witnessed {
+        ledger: label(LEDGER_LABEL)?,
+        seq: label(SEQ_LABEL)?.parse().ok()?,
+        hash: label(HASH_LABEL)?,
+    })
+}
+
+/// The hash keeps two histories of one ledger apart: a volume's labels can't be changed.
+fn name(witnessed: &Witnessed) -> String {
+    let part = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>();
+    format!("ala-promote-ledger-{}-{}-{}", part(&witnessed.ledger), witnessed.seq, part(&witnessed.hash))
+}
+
+fn text(dir: &Path) -> BackendResult<String> {
+    dir.to_str().map(str::to_owned).ok_or_else(|| {
+        BackendError::new(
+            BackendErrorKind::Invalid,
+            format!("note the ledger of {}", dir.display()),
+            "the folder's name is not UTF-8",
+        )
+    })
+}

@@ -1,0 +1,251 @@
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ala_promote_core::backend::{Backend, BackendErrorKind, Call, CancelToken, DatabaseTarget};
+use ala_promote_core::domain::{BackupManifest, OperationId, Render, ServiceSpec};
+use ala_promote_docker::DockerBackend;
+use sha2::{Digest, Sha256};
+
+use super::support::{Stage, TestEngine, engines, eventually, service, skip};
+
+const IMAGE: &str = "ala-medical-postgres:15";
+
+/// A running database of its own.
+struct Db {
+    stage: Stage,
+    backend: DockerBackend,
+    target: DatabaseTarget,
+}
+
+impl Db {
+    /// `None` where there is no image to run.
+    async fn new(engine: &TestEngine) -> Option<Self> {
+        if !engine.try_docker(&["image", "inspect", IMAGE]).status.success() {
+            skip(&format!("{IMAGE} is not on Docker Engine {}", engine.name));
+            return None;
+        }
+        let stage = Stage::new(engine);
+        stage.compose_file(&format!(
+            "services:
+  db:
+    image: {IMAGE}
+    environment: {{POSTGRES_USER: ala_user, POSTGRES_DB: ala_production, POSTGRES_PASSWORD: hunter2000}}
+"
+        ));
+        stage.compose(&["up", "-d"]);
+        let backend = engine.backend().await;
+        let found = detect(&backend, &stage).await;
+        assert_eq!(found.len(), 1);
+        let db = Self { stage, backend, target: found[0].clone() };
+        eventually("the database is up", || {
+            let ready = ["pg_isready", "-q", "-h", "127.0.0.1"];
+            let id = db.stage.id("db");
+            db.stage.engine.try_docker(&[&["exec", &id][..], &ready].concat()).status.success()
+        });
+        Some(db)
+    }
+
+    fn psql(&self, sql: &str) -> String {
+        let psql = ["psql", "-X", "-q", "-A", "-t", "-U", "ala_user", "-d", "ala_production", "-c", sql];
+        self.stage.exec(&self.stage.id("db"), &psql)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.stage.dir.path().join("backups/backup-20251029-143022.sql")
+    }
+
+    async fn dump(
+        &self,
+        operation: &str,
+        file: &Path,
+        call: &Call,
+    ) -> Result<BackupManifest, ala_promote_core::backend::BackendError> {
+        let operation = OperationId::new(operation).unwrap();
+        self.backend.database().dump(&self.stage.stack(), &self.target, &operation, file, call).await
+    }
+
+    /// Nothing under its name, and nothing partial.
+    fn assert_nothing_in(&self, dir: &Path) {
+        let left: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+
+    fn sessions(&self) -> String {
+        self.psql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'ala-promote-%'")
+    }
+}
+
+async fn detect(backend: &DockerBackend, stage: &Stage) -> Vec<DatabaseTarget> {
+    let spec = ServiceSpec { image: Some(IMAGE.parse().unwrap()), ..ServiceSpec::default() };
+    let render = Render {
+        stack: stage.stack(),
+        services: [(service("db"), spec)].into(),
+        networks: Default::default(),
+        volumes: Default::default(),
+        notes: Vec::new(),
+    };
+    let containers = backend.stacks().containers(&stage.project()).await.unwrap();
+    backend.database().detect(&render, &containers).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_dump_is_whole_private_hashed_and_restores() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        assert_eq!((db.target.database.as_str(), db.target.user.as_str()), ("ala_production", "ala_user"));
+        assert!(db.target.running);
+        db.psql("CREATE TABLE t AS SELECT n, md5(n::text) AS h FROM generate_series(1, 50000) n");
+        let room = db.backend.database().room(&db.stage.stack(), &db.target, &db.file()).await.unwrap();
+        assert!(room.free_bytes > 0 && room.database_bytes > 1 << 20, "{room:?}");
+
+        let manifest = db.dump("op-1", &db.file(), &Call::silent()).await.unwrap();
+        let content = std::fs::read(db.file()).unwrap();
+        assert_eq!(manifest.bytes, content.len() as u64);
+        let hash: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(manifest.sha256, hash);
+        assert!(manifest.server_version.starts_with("15."), "{}", manifest.server_version);
+        assert_eq!((&manifest.file, manifest.version), (&db.file(), 1));
+        let beside = db.stage.dir.path().join("backups/backup-20251029-143022.sql.manifest.json");
+        for file in [&db.file(), &beside] {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+        }
+        assert_eq!(db.file().parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        let read: BackupManifest = serde_json::from_slice(&std::fs::read(&beside).unwrap()).unwrap();
+        assert_eq!(read, manifest);
+
+        // The documented way back gives the exact content.
+        let rows = "SELECT count(*), md5(string_agg(h, '' ORDER BY n)) FROM t";
+        let before = db.psql(rows);
+        db.psql("DELETE FROM t WHERE n % 2 = 0; INSERT INTO t VALUES (-1, 'x')");
+        engine.docker(&["cp", db.file().to_str().unwrap(), &format!("{}:/tmp/b.sql", db.stage.id("db"))]);
+        let psql = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "ala_user", "-d", "ala_production"];
+        db.stage.exec(&db.stage.id("db"), &[&psql[..], &["-f", "/tmp/b.sql"]].concat());
+        assert_eq!(db.psql(rows), before);
+
+        // Again by the same operation: the same one. By another: refused.
+        assert_eq!(db.dump("op-1", &db.file(), &Call::silent()).await.unwrap(), manifest);
+        let error = db.dump("op-2", &db.file(), &Call::silent()).await.unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::Conflict, "{error}");
+        assert_eq!(std::fs::read(db.file()).unwrap(), content);
+    }
+}
+
+#[tokio::test]
+async fn a_password_of_the_container_is_used_in_the_container() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        let id = db.stage.id("db");
+        // From now on also the socket wants it.
+        let edit = "sed -i 's/^local.*all.*all.*/local all all scram-sha-256/' \"$PGDATA/pg_hba.conf\"";
+        db.stage.exec(&id, &["sh", "-c", edit]);
+        let reload = "PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U ala_user -d ala_production -c 'SELECT pg_reload_conf()'";
+        db.stage.exec(&id, &["sh", "-c", reload]);
+        let refused = ["exec", &id, "psql", "-w", "-U", "ala_user", "-d", "ala_production", "-c", "SELECT 1"];
+        eventually("the password is wanted", || !engine.try_docker(&refused).status.success());
+        db.dump("op-1", &db.file(), &Call::silent()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_down_is_named() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        let id = db.stage.id("db");
+        engine.docker(&["stop", "-t", "5", &id]);
+        assert!(!detect(&db.backend, &db.stage).await[0].running);
+        let error = db.dump("op-1", &db.file(), &Call::silent()).await.unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::Failed, "{error}");
+        assert!(error.to_string().contains("`db`"), "{error}");
+        assert!(error.hint().unwrap().contains("start db"));
+        assert!(!db.file().exists());
+        // Before there is a container, the image tells.
+        engine.docker(&["rm", &id]);
+        let found = detect(&db.backend, &db.stage).await;
+        assert!(found.len() == 1 && !found[0].running);
+    }
+}
+
+/// A table that takes long enough to dump for something to happen meanwhile.
+fn fill(db: &Db) {
+    db.psql("CREATE TABLE big AS SELECT n, repeat(md5(n::text), 30) AS h FROM generate_series(1, 250000) n");
+}
+
+async fn while_dumping(db: &Db, call: &Call, then: impl FnOnce()) -> ala_promote_core::backend::BackendError {
+    let partial = db.stage.dir.path().join("backups/backup-20251029-143022.sql.partial-op-1");
+    let file = db.file();
+    let dump = db.dump("op-1", &file, call);
+    let watch = async {
+        while !partial.metadata().is_ok_and(|meta| meta.len() > 1 << 20) {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        then();
+    };
+    let (dumped, ()) = futures_util::join!(dump, watch);
+    dumped.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_dump_whose_container_dies_leaves_no_file() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        fill(&db);
+        let id = db.stage.id("db");
+        let error = while_dumping(&db, &Call::silent(), || drop(engine.docker(&["kill", &id]))).await;
+        assert!(matches!(error.kind(), BackendErrorKind::Failed | BackendErrorKind::Unavailable), "{error}");
+        db.assert_nothing_in(db.file().parent().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_dump_whose_server_session_dies_leaves_no_file() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        fill(&db);
+        let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ala-promote-op-1'";
+        let error = while_dumping(&db, &Call::silent(), || drop(db.psql(kill))).await;
+        assert_eq!(error.kind(), BackendErrorKind::Failed, "{error}");
+        assert!(error.to_string().contains("exit code 1"), "{error}");
+        db.assert_nothing_in(db.file().parent().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_dump_stops_at_once_and_leaves_nothing() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        fill(&db);
+        let cancel = CancelToken::new();
+        let call = Call::new(cancel.clone(), |_| {});
+        let error = while_dumping(&db, &call, || cancel.cancel()).await;
+        assert_eq!(error.kind(), BackendErrorKind::Cancelled, "{error}");
+        db.assert_nothing_in(db.file().parent().unwrap());
+        eventually("its session is gone", || db.sessions() == "0");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_with_how_far_it_came() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        fill(&db);
+        let small = db.stage.dir.path().join("small");
+        std::fs::create_dir(&small).unwrap();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(&small).status();
+        if !mount.is_ok_and(|status| status.success()) {
+            skip("a small disk can't be mounted: that needs root");
+            return;
+        }
+        let outcome = db.dump("op-1", &small.join("backup.sql"), &Call::silent()).await;
+        let left = std::fs::read_dir(&small).unwrap().count();
+        Command::new("umount").arg(&small).status().unwrap();
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::Failed, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("No space left on device") && text.contains(" bytes"), "{text}");
+        assert!(error.hint().unwrap().contains("free space"));
+        assert_eq!(left, 0);
+        eventually("its session is gone", || db.sessions() == "0");
+    }
+}

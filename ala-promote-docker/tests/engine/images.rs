@@ -1,0 +1,102 @@
+use ala_promote_core::backend::{Backend, BackendErrorKind};
+use ala_promote_core::domain::{ImageId, ImageReference};
+
+use super::support::{Stage, engines};
+
+#[tokio::test]
+async fn references_move_and_images_stay() {
+    for engine in engines() {
+        let stage = Stage::new(&engine);
+        let backend = engine.backend().await;
+        let images = backend.images();
+        let (one, two) = (stage.reference("one"), stage.reference("two"));
+        assert_eq!(images.resolve(&one).await.unwrap(), None);
+        let first = stage.image(&one, "1", &[]);
+        let second = stage.image(&two, "2", &[]);
+        let found = images.resolve(&one).await.unwrap().unwrap();
+        assert_eq!((&found.id, found.platform.as_str(), found.layers.len()), (&first, "linux/amd64", 1));
+        assert!(found.created.is_some());
+
+        images.tag(&second, &one).await.unwrap();
+        images.tag(&second, &one).await.unwrap();
+        assert_eq!(images.resolve(&one).await.unwrap().unwrap().id, second);
+        // The last name of the first image moved away.
+        assert_eq!(images.find(&first).await.unwrap().unwrap(), found);
+        images.tag(&first, &one).await.unwrap();
+        assert_eq!(images.resolve(&one).await.unwrap().unwrap(), found);
+
+        let gone = ImageId::new(format!("sha256:{}", "0".repeat(64)));
+        let error = images.tag(&gone, &one).await.unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::NotFound, "{error}");
+        assert_eq!(images.resolve(&one).await.unwrap().unwrap().id, first);
+        assert_eq!(images.find(&gone).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn an_id_is_no_answer_to_a_reference() {
+    for engine in engines() {
+        let stage = Stage::new(&engine);
+        let backend = engine.backend().await;
+        let id = stage.image(&stage.reference("one"), "1", &[]);
+        let hex = id.as_str().strip_prefix("sha256:").unwrap();
+        // The first is read by engines as an id, the others as parts of one, if the tag is left out.
+        for looks_like_an_id in
+            [("sha256", hex), ("sha256", id.short()), (hex, "latest"), (id.short(), "latest")]
+        {
+            let reference = ImageReference::new(looks_like_an_id.0, looks_like_an_id.1).unwrap();
+            assert_eq!(backend.images().resolve(&reference).await.unwrap(), None, "{reference}");
+            backend.images().untag(&reference).await.unwrap();
+        }
+        assert!(backend.images().find(&id).await.unwrap().is_some());
+        let reference = stage.reference("one").to_string();
+        assert_eq!(backend.images().find(&ImageId::new(reference)).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn untag_drops_the_name_alone() {
+    for engine in engines() {
+        let stage = Stage::new(&engine);
+        let backend = engine.backend().await;
+        let images = backend.images();
+        let (one, two) = (stage.reference("one"), stage.reference("two"));
+        images.untag(&one).await.unwrap();
+        let id = stage.image(&one, "1", &[]);
+        images.tag(&id, &two).await.unwrap();
+        images.untag(&one).await.unwrap();
+        assert_eq!(images.resolve(&one).await.unwrap(), None);
+        assert_eq!(images.resolve(&two).await.unwrap().unwrap().id, id);
+        // The last one, and nobody needs the image.
+        images.untag(&two).await.unwrap();
+        images.untag(&two).await.unwrap();
+        assert_eq!(images.resolve(&two).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn untag_keeps_the_image_of_a_container() {
+    for engine in engines() {
+        for state in ["running", "exited", "created"] {
+            let stage = Stage::new(&engine);
+            let backend = engine.backend().await;
+            let images = backend.images();
+            let one = stage.reference("one");
+            let id = stage.image(&one, "1", &[]);
+            let name = format!("{}-c", stage.prefix);
+            let verb: &[&str] = if state == "created" { &["create"] } else { &["run", "-d"] };
+            let command = if state == "exited" { "true" } else { "sleep" };
+            engine.docker(&[verb, &["--name", &name, &one.to_string(), command, "300"]].concat());
+            if state == "exited" {
+                engine.docker(&["wait", &name]);
+            }
+            images.untag(&one).await.unwrap();
+            assert_eq!(images.resolve(&one).await.unwrap(), None, "{state}");
+            assert!(images.find(&id).await.unwrap().is_some(), "{state}");
+            assert_eq!(engine.docker(&["inspect", "--format", "{{.Image}}", &name]), id.as_str());
+            if state != "running" {
+                engine.docker(&["start", &name]);
+            }
+        }
+    }
+}
