@@ -33,6 +33,7 @@ fn the_workflow_on(engine: &EngineEnv) {
         &[
             "🧪 STAGING DEPLOYMENT - Test Environment Only",
             "✅ Prerequisites OK",
+            "✅ Code updated",
             "✅ Images built",
             "✅ Images tagged: staging-tested-",
             "✅ Containers started",
