@@ -93,6 +93,21 @@ networks:
         assert!(images.iter().all(|id| self.image_of(id) == self.new.as_str()));
     }
 
+    /// Puts containers of the new image in the place of those that are there, as Compose would and faster.
+    fn replace_by_hand(&self) {
+        let engine = &self.stage.engine;
+        let project = format!("com.docker.compose.project={}", self.stage.prefix);
+        for name in ["api", "web"] {
+            let id = self.stage.id(name);
+            let container = engine.docker(&["inspect", "--format", "{{.Name}}", &id]);
+            let service = format!("com.docker.compose.service={name}");
+            engine.docker(&["rm", "-f", &id]);
+            let run = ["run", "-d", "--stop-timeout", "1", "--name", container.trim_start_matches('/')];
+            let labels = ["--label", &project, "--label", &service];
+            engine.docker(&[&run[..], &labels, &[self.new.as_str(), "sleep 300"]].concat());
+        }
+    }
+
     fn image_of(&self, id: &str) -> String {
         self.stage.engine.docker(&["inspect", "--format", "{{.Image}}", id])
     }
@@ -181,8 +196,8 @@ async fn a_restore_that_was_killed_is_done_by_the_next() {
     for engine in engines() {
         let saved = Saved::new(&engine).await;
         // Longer and longer, until one gets through.
-        for milliseconds in (0..).map(|n| 8 * n * n + 5) {
-            saved.promote().await;
+        for milliseconds in (0..).map(|n| 25 * n * n + 5) {
+            saved.replace_by_hand();
             let stack = saved.stage.stack();
             let call = Call::silent();
             let restore = saved.backend.stacks().restore(&stack, &saved.file, &call);
