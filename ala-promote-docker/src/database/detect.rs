@@ -4,7 +4,7 @@ use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, D
 use ala_promote_core::domain::{Container, Render, ServiceName, ServiceSpec};
 use futures_util::future::try_join_all;
 
-use super::server::{self, Server, from_environment, server_of};
+use super::server::{Server, configured, from_environment, server_of};
 use super::{Databases, QUESTION_LIMIT};
 use crate::exec;
 
@@ -34,7 +34,7 @@ impl Databases {
         let Some(server) = server else { return Ok(None) };
         Ok(Some(DatabaseTarget {
             service: service.clone(),
-            database: server.database,
+            database: server.database().to_owned(),
             user: server.user,
             running,
         }))
@@ -44,27 +44,16 @@ impl Databases {
         let Some(inspect) = self.containers.inspect(&container.id).await? else { return Ok(None) };
         if let Some(mut server) = server_of(&inspect) {
             if let Some(file) = server.user_file.take() {
-                let had_users_name = server.database == server.user;
                 server.user = self.read_name(container, &file).await?;
-                if had_users_name {
-                    server.database.clone_from(&server.user);
-                }
             }
             if let Some(file) = server.database_file.take() {
-                server.database = self.read_name(container, &file).await?;
+                server.database = Some(self.read_name(container, &file).await?);
             }
             return Ok(Some(server));
         }
         if container.is_running() && self.serves(container).await? {
             let lines = inspect.config.and_then(|config| config.env).unwrap_or_default();
-            let set = |wanted: &str| {
-                let pairs = lines.iter().filter_map(|line| line.split_once('='));
-                pairs
-                    .filter(|(key, value)| *key == wanted && !value.is_empty())
-                    .map(|(_, value)| value)
-                    .last()
-            };
-            return Ok(Some(server::server(set)));
+            return Ok(Some(configured(&lines)));
         }
         Ok(None)
     }

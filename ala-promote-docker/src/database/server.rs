@@ -12,7 +12,7 @@ use crate::scrub::scrub;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) user: String,
-    pub(crate) database: String,
+    pub(crate) database: Option<String>,
     /// Files in the container that name the two instead.
     pub(crate) user_file: Option<String>,
     pub(crate) database_file: Option<String>,
@@ -41,24 +41,27 @@ pub(crate) fn server_of(inspect: &ContainerInspectResponse) -> Option<Server> {
 
 /// The server that `KEY=value` lines speak of, if they are those of PostgreSQL's image.
 pub(crate) fn from_environment(lines: &[String]) -> Option<Server> {
-    let value = |wanted: &str| {
-        lines.iter().filter_map(|line| line.split_once('=')).rfind(|(key, _)| *key == wanted).map(|(_, v)| v)
-    };
-    let set = |wanted: &str| value(wanted).filter(|value| !value.is_empty());
-    if value("PGDATA").is_none() && value("PG_MAJOR").is_none() {
-        return None;
-    }
-    Some(server(set))
+    let mut keys = lines.iter().filter_map(|line| line.split_once('=')).map(|(key, _)| key);
+    keys.any(|key| matches!(key, "PGDATA" | "PG_MAJOR")).then(|| configured(lines))
 }
 
-/// The official image's defaults: the role `postgres`, and a database named like the role.
-pub(crate) fn server<'a>(set: impl Fn(&str) -> Option<&'a str>) -> Server {
-    let user = set("POSTGRES_USER").unwrap_or("postgres");
-    let file =
-        |plain: &str, file: &str| if set(plain).is_some() { None } else { set(file).map(str::to_owned) };
+impl Server {
+    /// The database, by default named like the role.
+    pub(crate) fn database(&self) -> &str {
+        self.database.as_deref().unwrap_or(&self.user)
+    }
+}
+
+/// The server that `KEY=value` lines configure; the official image's role is `postgres` by default.
+pub(crate) fn configured(lines: &[String]) -> Server {
+    let set = |wanted: &str| {
+        let pairs = lines.iter().filter_map(|line| line.split_once('='));
+        pairs.filter(|(key, value)| *key == wanted && !value.is_empty()).map(|(_, value)| value).next_back()
+    };
+    let file = |plain: &str, file: &str| set(file).filter(|_| set(plain).is_none()).map(str::to_owned);
     Server {
-        user: user.to_owned(),
-        database: set("POSTGRES_DB").unwrap_or(user).to_owned(),
+        user: set("POSTGRES_USER").unwrap_or("postgres").to_owned(),
+        database: set("POSTGRES_DB").map(str::to_owned),
         user_file: file("POSTGRES_USER", "POSTGRES_USER_FILE"),
         database_file: file("POSTGRES_DB", "POSTGRES_DB_FILE"),
     }
@@ -87,7 +90,8 @@ mod tests {
 
     #[test]
     fn defaults_are_the_official_image_s() {
-        let names = |lines: &[&str]| of(lines).map(|server| (server.user, server.database));
+        let names =
+            |lines: &[&str]| of(lines).map(|server| (server.user.clone(), server.database().to_owned()));
         let pair = |user: &str, database: &str| Some((user.to_owned(), database.to_owned()));
         assert_eq!(names(&["PATH=/bin", "POSTGRES_USER=ala"]), None);
         assert_eq!(names(&["PG_MAJOR=15"]), pair("postgres", "postgres"));

@@ -4,12 +4,18 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ala_promote_core::backend::LockHolder;
 use sha2::{Digest, Sha256};
 
 use crate::connect::hex;
 use crate::durable;
+
+/// How often a lock that is held is looked at.
+const LOOKS: u32 = 10;
+/// Pause between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(15);
 
 /// A file that is locked. It is empty, since children have it as their input, and never removed, since a lock on a
 /// removed file excludes nobody.
@@ -21,15 +27,13 @@ pub(crate) struct HostLock {
 
 impl HostLock {
     /// Takes the lock; `None` when somebody else has it.
-    pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) async fn take(path: &Path) -> io::Result<Option<Self>> {
         if let Some(parent) = path.parent() {
             durable::ensure_private_dir(parent)?;
         }
         let file = open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
+        if !try_lock(&file).await? {
+            return Ok(None);
         }
         let lock = Self { path: path.to_owned(), file };
         // Somebody removed it between our opening and locking: the next one would lock another file.
@@ -37,8 +41,11 @@ impl HostLock {
     }
 
     /// Whether somebody has the lock now. A file that can't be looked at tells nothing.
-    pub(crate) fn is_held(path: &Path) -> bool {
-        File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    pub(crate) async fn is_held(path: &Path) -> bool {
+        match File::open(path) {
+            Ok(file) => matches!(try_lock(&file).await, Ok(false)),
+            Err(_) => false,
+        }
     }
 
     /// Whether the file at the path is still the one that is locked.
@@ -67,6 +74,19 @@ impl HostLock {
     pub(crate) fn clear_note(&self) -> io::Result<()> {
         durable::ensure_removed(&note_file(&self.path))
     }
+}
+
+/// Whether the lock was free. A child that is just being made by another thread has all open files for a moment, also
+/// that of a lock that was let go; a holder has it for longer than this.
+async fn try_lock(file: &File) -> io::Result<bool> {
+    for _ in 0..LOOKS {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 /// Locking needs no right to write, so that a file of another user (`sudo` made it) excludes as well.
@@ -114,28 +134,28 @@ fn git_dir(dir: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_holder_at_a_time_and_children_count() {
+    #[tokio::test]
+    async fn one_holder_at_a_time_and_children_count() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("locks/p.lock");
-        let lock = HostLock::take(&path).unwrap().unwrap();
-        assert!(HostLock::take(&path).unwrap().is_none());
-        assert!(HostLock::is_held(&path));
+        let lock = HostLock::take(&path).await.unwrap().unwrap();
+        assert!(HostLock::take(&path).await.unwrap().is_none());
+        assert!(HostLock::is_held(&path).await);
         let child = std::process::Command::new("sleep").arg("60").stdin(lock.handle().unwrap()).spawn();
         let mut child = child.unwrap();
         drop(lock);
-        assert!(HostLock::take(&path).unwrap().is_none(), "the child holds it");
+        assert!(HostLock::take(&path).await.unwrap().is_none(), "the child holds it");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(!HostLock::is_held(&path));
-        assert!(HostLock::take(&path).unwrap().is_some());
+        assert!(!HostLock::is_held(&path).await);
+        assert!(HostLock::take(&path).await.unwrap().is_some());
         assert_eq!(path.metadata().unwrap().len(), 0);
     }
 
-    #[test]
-    fn a_removed_file_is_noticed() {
+    #[tokio::test]
+    async fn a_removed_file_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
-        let lock = HostLock::take(&dir.path().join("p.lock")).unwrap().unwrap();
+        let lock = HostLock::take(&dir.path().join("p.lock")).await.unwrap().unwrap();
         assert!(lock.is_in_place());
         std::fs::remove_file(dir.path().join("p.lock")).unwrap();
         std::fs::write(dir.path().join("p.lock"), "").unwrap();

@@ -54,14 +54,14 @@ impl Lock for Locks {
         let mut files = Vec::new();
         if let Some(project) = &scope.project {
             let file = scope.state_dir.join("locks").join(format!("{project}.lock"));
-            match HostLock::take(&file).map_err(|error| file_error(&file, error))? {
+            match HostLock::take(&file).await.map_err(|error| file_error(&file, error))? {
                 Some(lock) => files.push(lock),
                 None => return Ok(self.busy(project, &file).await),
             }
         }
         if let Some(tree) = &scope.tree {
             let file = host::tree_lock_file(tree, &scope.state_dir);
-            match HostLock::take(&file).map_err(|error| file_error(&file, error))? {
+            match HostLock::take(&file).await.map_err(|error| file_error(&file, error))? {
                 Some(lock) => files.push(lock),
                 None => return Ok(Acquired::Busy { holder: host::read_note(&file), alive: true }),
             }

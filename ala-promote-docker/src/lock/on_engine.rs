@@ -57,8 +57,11 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn life(&self, held: &Path) -> Life {
-        self.process.as_ref().map_or(Life::Unknown, |process| process.life(held))
+    async fn life(&self, held: &Path) -> Life {
+        match &self.process {
+            Some(process) => process.life(held).await,
+            None => Life::Unknown,
+        }
     }
 }
 
@@ -82,7 +85,7 @@ impl EngineLocks {
             }
             // Released in between: ask again.
             let Some(found) = self.read(project).await? else { continue };
-            let life = found.life(mark.lock_file());
+            let life = found.life(mark.lock_file()).await;
             let may_take = take_over == Some(&found.holder.operation) && life != Life::Alive;
             if !may_take {
                 return Ok(Taken::Busy { holder: Some(found.holder), alive: life != Life::Dead });

@@ -53,14 +53,14 @@ impl ProcessMark {
     }
 
     /// What can be said of the marked process, by one who holds the lock on `held`.
-    pub(crate) fn life(&self, held: &Path) -> Life {
+    pub(crate) async fn life(&self, held: &Path) -> Life {
         let here = Self::ours(held);
         if self.boot != here.boot || self.boot.is_empty() {
             // Processes of an earlier run of this machine are gone; of other machines nothing is known.
             let is_this_machine = !self.machine.is_empty() && self.machine == here.machine;
             return if is_this_machine { Life::Dead } else { Life::Unknown };
         }
-        if self.lock_file != held && HostLock::is_held(&self.lock_file) {
+        if self.lock_file != held && HostLock::is_held(&self.lock_file).await {
             return Life::Alive;
         }
         if self.pid_namespace != here.pid_namespace {
@@ -101,32 +101,32 @@ mod tests {
         Path::new("/nonexistent/ours.lock")
     }
 
-    #[test]
-    fn tells_the_living_from_the_dead() {
+    #[tokio::test]
+    async fn tells_the_living_from_the_dead() {
         let other_file = ProcessMark::ours(Path::new("/nonexistent/other.lock"));
-        assert_eq!(other_file.life(held()), Life::Alive);
-        assert_eq!(ProcessMark::ours(held()).life(held()), Life::Dead);
+        assert_eq!(other_file.life(held()).await, Life::Alive);
+        assert_eq!(ProcessMark::ours(held()).life(held()).await, Life::Dead);
 
         let gone = ProcessMark { pid: u32::MAX, ..other_file.clone() };
-        assert_eq!(gone.life(held()), Life::Dead);
+        assert_eq!(gone.life(held()).await, Life::Dead);
         let number_used_again = ProcessMark { started: "1".into(), ..other_file.clone() };
-        assert_eq!(number_used_again.life(held()), Life::Dead);
+        assert_eq!(number_used_again.life(held()).await, Life::Dead);
         let before_a_restart =
             ProcessMark { boot: "earlier".into(), machine: "m".into(), ..other_file.clone() };
         let expected = if read("/etc/machine-id") == "m" { Life::Dead } else { Life::Unknown };
-        assert_eq!(before_a_restart.life(held()), expected);
+        assert_eq!(before_a_restart.life(held()).await, expected);
         let in_a_container = ProcessMark { pid_namespace: "pid:[1]".into(), ..other_file };
-        assert_eq!(in_a_container.life(held()), Life::Unknown);
+        assert_eq!(in_a_container.life(held()).await, Life::Unknown);
     }
 
-    #[test]
-    fn children_that_hold_the_file_count_as_life() {
+    #[tokio::test]
+    async fn children_that_hold_the_file_count_as_life() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("theirs.lock");
-        let lock = HostLock::take(&file).unwrap().unwrap();
+        let lock = HostLock::take(&file).await.unwrap().unwrap();
         let mark = ProcessMark { pid: u32::MAX, ..ProcessMark::ours(&file) };
-        assert_eq!(mark.life(held()), Life::Alive);
+        assert_eq!(mark.life(held()).await, Life::Alive);
         drop(lock);
-        assert_eq!(mark.life(held()), Life::Dead);
+        assert_eq!(mark.life(held()).await, Life::Dead);
     }
 }

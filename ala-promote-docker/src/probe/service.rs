@@ -144,7 +144,7 @@ impl Probes {
         let server = server_of(&look.inspect)?;
         // Over TCP: while the official image sets a database up, its server answers on the socket alone.
         let command =
-            ["pg_isready", "-h", "127.0.0.1", "-t", "3", "-U", &server.user, "-d", &server.database];
+            ["pg_isready", "-h", "127.0.0.1", "-t", "3", "-U", &server.user, "-d", server.database()];
         let command = command.map(str::to_owned).to_vec();
         let id = &look.container.id;
         let ended = exec::run(&self.engine, id, command, Vec::new(), "ask pg_isready", READY_LIMIT).await;

@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_signal_without_an_end_is_a_stop() {
         let (term, die, start) = (event(1, "kill", "15"), event(2, "die", ""), event(3, "start", ""));
-        assert!(ends_with_a_stop(&[term.clone()], "SIGTERM"));
+        assert!(ends_with_a_stop(std::slice::from_ref(&term), "SIGTERM"));
         assert!(!ends_with_a_stop(&[], "SIGTERM"));
         assert!(!ends_with_a_stop(&[term.clone(), die.clone()], "SIGTERM"));
         assert!(!ends_with_a_stop(&[start.clone(), term.clone(), die.clone()], "SIGTERM"));

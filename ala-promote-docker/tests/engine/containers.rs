@@ -36,26 +36,12 @@ services:
         ));
         stage.compose(&["up", "-d"]);
         stage.compose(&["run", "-d", "job", "sleep", "300"]);
-        let healthy = format!("{{{{.State.Health.Status}}}}");
-        eventually("healthy", || {
-            engine.docker(&["inspect", "--format", &healthy, &stage.id("api")]) == "healthy"
-        });
-        eventually("exited", || {
-            engine
-                .docker(&[
-                    "ps",
-                    "-q",
-                    "--filter",
-                    "name=job_1",
-                    "--filter",
-                    "name=job-1",
-                    "--filter",
-                    &format!("label=com.docker.compose.project={}", stage.prefix),
-                    "--filter",
-                    "label=com.docker.compose.oneoff=False",
-                ])
-                .is_empty()
-        });
+        let health = ["inspect", "--format", "{{.State.Health.Status}}", &stage.id("api")];
+        eventually("healthy", || engine.docker(&health) == "healthy");
+        let job = format!("label=com.docker.compose.project={}", stage.prefix);
+        let job =
+            ["--filter", &job, "--filter", "label=com.docker.compose.oneoff=False", "--filter", "name=job"];
+        eventually("exited", || engine.docker(&[&["ps", "-q"][..], &job].concat()).is_empty());
 
         let found = backend.stacks().containers(&stage.project()).await.unwrap();
         let services: Vec<&str> = found.iter().map(|c| c.service.as_str()).collect();

@@ -68,10 +68,15 @@ async fn http_on_published_ports_of_what_is_promoted() {
         assert_eq!(seen.evidence, format!("HTTP 200 at http://{}:{port}/", engine.address));
         assert_eq!((seen.port, seen.images), (Some(port), vec![image]));
 
-        let missing = HealthTarget { path: "/nothing".into(), ..web.clone() };
+        let missing = HealthTarget { path: Some("/nothing".into()), ..web.clone() };
         let seen = look(&backend, &stage, missing).await;
         assert_eq!(seen.verdict, HealthVerdict::Starting);
         assert_eq!(seen.evidence, format!("HTTP 404 at http://{}:{port}/nothing", engine.address));
+
+        // Where nobody said a path, `/` is asked.
+        let no_path = HealthTarget { path: None, ..web.clone() };
+        let seen = look(&backend, &stage, no_path).await;
+        assert_eq!(seen.evidence, format!("HTTP 200 at http://{}:{port}/", engine.address));
 
         // What is not promoted is asked no HTTP.
         let cache = HealthTarget { promoted: false, ..target("cache", &[(other, 6379)]) };
@@ -157,7 +162,7 @@ services:
         let status = ["inspect", "--format", "{{.State.Health.Status}}", &stage.id("api")];
         eventually("unhealthy", || engine.docker(&status) == "unhealthy");
         let seen = look(&backend, &stage, api.clone()).await;
-        assert_eq!(seen.verdict, HealthVerdict::Starting);
+        assert_eq!(seen.verdict, HealthVerdict::Unhealthy);
         assert_eq!(seen.evidence, "healthcheck: unhealthy: asked with <PASSWORD>");
         stage.exec(&stage.id("api"), &["sh", "-c", ": >/tmp/ok"]);
         eventually("healthy", || engine.docker(&status) == "healthy");
@@ -166,8 +171,12 @@ services:
             seen.evidence,
             format!("healthcheck passed, HTTP 200 at http://{}:{port}/", engine.address)
         );
+        // Without a path of the config, the healthcheck speaks for what answers at the port.
+        let no_path = HealthTarget { path: None, ..api.clone() };
+        let seen = look(&backend, &stage, no_path).await;
+        assert_eq!(seen.evidence, format!("healthcheck passed, port open: {port}"));
         // Both have to pass.
-        let missing = HealthTarget { path: "/nothing".into(), ..api.clone() };
+        let missing = HealthTarget { path: Some("/nothing".into()), ..api.clone() };
         assert_eq!(look(&backend, &stage, missing.clone()).await.verdict, HealthVerdict::Starting);
         let not_promoted = HealthTarget { promoted: false, ..missing };
         let seen = look(&backend, &stage, not_promoted).await;

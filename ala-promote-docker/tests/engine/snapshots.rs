@@ -93,6 +93,21 @@ networks:
         assert!(images.iter().all(|id| self.image_of(id) == self.new.as_str()));
     }
 
+    /// Puts containers of the new image in the place of those that are there, as Compose would and faster.
+    fn replace_by_hand(&self) {
+        let engine = &self.stage.engine;
+        let project = format!("com.docker.compose.project={}", self.stage.prefix);
+        for name in ["api", "web"] {
+            let id = self.stage.id(name);
+            let container = engine.docker(&["inspect", "--format", "{{.Name}}", &id]);
+            let service = format!("com.docker.compose.service={name}");
+            engine.docker(&["rm", "-f", &id]);
+            let run = ["run", "-d", "--stop-timeout", "1", "--name", container.trim_start_matches('/')];
+            let labels = ["--label", &project, "--label", &service];
+            engine.docker(&[&run[..], &labels, &[self.new.as_str(), "sleep 300"]].concat());
+        }
+    }
+
     fn image_of(&self, id: &str) -> String {
         self.stage.engine.docker(&["inspect", "--format", "{{.Image}}", id])
     }
@@ -103,12 +118,7 @@ networks:
 
     /// All that a restore promises, and that Compose agrees once the tag is back.
     async fn check(&self) {
-        assert_eq!(self.facts_now(), self.facts);
-        let api = self.stage.id("api");
-        for (dir, text) in [("named", "n"), ("unnamed", "u"), ("of-image", "i")] {
-            assert_eq!(self.stage.exec(&api, &["cat", &format!("/{dir}/data")]), text, "{dir}");
-        }
-        assert_eq!(self.stage.exec(&api, &["sh", "-c", "echo $SECRET"]), "hunter2000");
+        self.check_containers();
         for name in ["api", "backend"] {
             self.stage.exec(&self.stage.id("web"), &["nslookup", name]);
         }
@@ -117,6 +127,15 @@ networks:
         self.stage.compose(&["up", "-d"]);
         assert_eq!(self.now(), before, "Compose made them anew");
         assert_eq!(self.facts_now(), self.facts);
+    }
+
+    fn check_containers(&self) {
+        assert_eq!(self.facts_now(), self.facts);
+        let api = self.stage.id("api");
+        for (dir, text) in [("named", "n"), ("unnamed", "u"), ("of-image", "i")] {
+            assert_eq!(self.stage.exec(&api, &["cat", &format!("/{dir}/data")]), text, "{dir}");
+        }
+        assert_eq!(self.stage.exec(&api, &["sh", "-c", "echo $SECRET"]), "hunter2000");
     }
 }
 
@@ -177,18 +196,19 @@ async fn a_restore_that_was_killed_is_done_by_the_next() {
     for engine in engines() {
         let saved = Saved::new(&engine).await;
         // Longer and longer, until one gets through.
-        for milliseconds in (10..).step_by(90) {
-            saved.promote().await;
+        for milliseconds in (0..).map(|n| 25 * n * n + 5) {
+            saved.replace_by_hand();
             let stack = saved.stage.stack();
             let call = Call::silent();
             let restore = saved.backend.stacks().restore(&stack, &saved.file, &call);
             let done = tokio::time::timeout(Duration::from_millis(milliseconds), restore).await.is_ok();
             saved.restore().await;
-            saved.check().await;
+            saved.check_containers();
             if done {
                 break;
             }
         }
+        saved.check().await;
     }
 }
 
@@ -196,7 +216,7 @@ async fn a_restore_that_was_killed_is_done_by_the_next() {
 async fn an_up_that_was_killed_is_put_back() {
     for engine in engines() {
         let saved = Saved::new(&engine).await;
-        for milliseconds in [150, 400, 650, 900, 1200, 1500, 1900, 2400] {
+        for milliseconds in [300, 600, 900, 1300, 1800, 2400] {
             saved.backend.images().tag(&saved.new, &saved.stage.reference("production")).await.unwrap();
             let mut up = saved.stage.compose_command(&["up", "-d"]);
             let mut child =
@@ -205,8 +225,9 @@ async fn an_up_that_was_killed_is_put_back() {
             child.kill().unwrap();
             child.wait().unwrap();
             saved.restore().await;
-            saved.check().await;
+            saved.check_containers();
         }
+        saved.check().await;
     }
 }
 
