@@ -1,43 +1,37 @@
 //! Who asks, as far as the machine can tell.
 
-use std::collections::BTreeMap;
-
 use ala_promote_core::domain::Actor;
+
+use crate::app::App;
 
 /// The names of users and hosts are shortened to this many characters in records.
 const LONGEST_NAME: usize = 100;
 
-/// Who asks: the one who called `sudo`, if it was called; else who is logged in.
-pub(crate) fn find(environment: &BTreeMap<String, String>, host: &str, pid: u32) -> Actor {
-    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().filter_map(|key| environment.get(*key));
-    let user = named.map(|name| plain(name)).find(|name| !name.is_empty());
-    let host = plain(host);
-    Actor {
-        user: user.unwrap_or_else(|| "unknown".to_owned()),
-        host: if host.is_empty() { "unknown".to_owned() } else { host },
-        pid,
-    }
+/// Who asks: the one who called `sudo`, if it was called; else who is logged in; else who the process runs as.
+pub(crate) fn find(app: &App) -> Actor {
+    let variable = |key: &str| app.environment.get(key).map(String::as_str);
+    let named = [variable("SUDO_USER"), variable("USER"), variable("LOGNAME"), Some(app.user.as_str())];
+    Actor { user: first(&named), host: first(&[Some(&app.host)]), pid: app.pid }
 }
 
 /// Names go to records and terminals: no control characters, and not without end.
-fn plain(name: &str) -> String {
-    name.trim().chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect()
+fn first(names: &[Option<&str>]) -> String {
+    let plain = |name: &str| -> String {
+        name.trim().chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect()
+    };
+    let found = names.iter().flatten().map(|name| plain(name)).find(|name| !name.is_empty());
+    found.unwrap_or_else(|| "unknown".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn user(pairs: &[(&str, &str)]) -> String {
-        let environment = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        find(&environment, "host.example.com\n", 7).to_string()
-    }
-
     #[test]
-    fn who_called_sudo_comes_first() {
-        assert_eq!(user(&[("SUDO_USER", "ann"), ("USER", "root")]), "ann@host.example.com (process 7)");
-        assert_eq!(user(&[("SUDO_USER", ""), ("LOGNAME", "ben")]), "ben@host.example.com (process 7)");
-        assert_eq!(user(&[("USER", "\u{1b}[31mx")]), "[31mx@host.example.com (process 7)");
-        assert_eq!(user(&[]), "unknown@host.example.com (process 7)");
+    fn the_first_name_that_says_anything() {
+        assert_eq!(first(&[None, Some(""), Some("ann\n"), Some("root")]), "ann");
+        assert_eq!(first(&[Some("\u{1b}[31mx")]), "[31mx");
+        assert_eq!(first(&[Some("\n"), None]), "unknown");
+        assert_eq!(first(&[Some(&"x".repeat(1000))]).len(), LONGEST_NAME);
     }
 }

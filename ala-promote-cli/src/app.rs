@@ -40,6 +40,8 @@ pub struct App {
     pub environment: BTreeMap<String, String>,
     /// The working directory.
     pub working_dir: PathBuf,
+    /// Who this process runs as, for the record where the environment names nobody.
+    pub user: String,
     /// The name of this host, for the record.
     pub host: String,
     /// The id of this process, for the record.

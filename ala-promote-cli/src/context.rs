@@ -74,7 +74,7 @@ pub(crate) async fn engine(app: &App, settings: Settings, access: Access) -> Res
         prepare_state_dir(&settings)?;
     }
     let journal = journal(&settings, access)?;
-    let actor = actor::find(&app.environment, &app.host, app.pid);
+    let actor = actor::find(app);
     Ok(Engine::builder(settings, backend, Arc::clone(&app.clock), journal, actor).build())
 }
 

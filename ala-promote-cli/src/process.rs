@@ -3,6 +3,7 @@
 mod stdin;
 mod stdout;
 mod stop;
+mod user;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -61,6 +62,7 @@ async fn command(
     let app = App {
         backend: Arc::new(Docker),
         clock: Arc::new(SystemClock),
+        user: user::name(),
         host: host.or_else(|| environment.get("HOSTNAME").cloned()).unwrap_or_default(),
         environment,
         working_dir: std::env::current_dir().unwrap_or_default(),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ala_promote_core::backend::{
-    Backend, BackendResult, Builder, Database, ImageStore, Lock, Probe, Source, Stacks, Witness,
+    Backend, BackendError, BackendErrorKind, BackendResult, Builder, Database, ImageStore, Lock, Probe,
+    Source, Stacks, Witness,
 };
 use ala_promote_core::domain::ImageStoreKind;
 
@@ -80,6 +81,14 @@ impl DockerBackend {
         let engine = Arc::new(Engine::connect(endpoint).await?);
         let slot = LockSlot::default();
         let compose = Compose::detect(&environment, &engine.endpoint.docker_host(), slot.clone()).await?;
+        if compose.breaks_on(engine.api) {
+            return Err(BackendError::new(
+                BackendErrorKind::Unsupported,
+                format!("use {} with Docker Engine {}", compose.describe(), engine.version),
+                "it stops a container and then fails to start the new one (KeyError: 'ContainerConfig')",
+            )
+            .with_hint("install Docker Compose v2: the package docker-compose-plugin or docker-compose-v2"));
+        }
         let shared = || Arc::clone(&engine);
         Ok(Self {
             description: format!("{}, {}", describe(&engine), compose.describe()),

@@ -27,7 +27,7 @@ const OLDEST: ApiVersion = ApiVersion(1, 41);
 const NEWEST: ApiVersion = ApiVersion(1, 51);
 
 impl ApiVersion {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         Some(Self(major.parse().ok()?, minor.parse().ok()?))
     }

@@ -22,6 +22,7 @@ fn before_anything_runs() {
         no_engine(&sample);
         unsupported_engine(&sample);
         no_compose(&sample);
+        compose_v1_with_a_new_engine(&sample);
         assert!(running(&sample, Staging).is_empty() && running(&sample, Production).is_empty());
     });
 }
@@ -93,6 +94,20 @@ fn no_compose(sample: &Sample) {
     let mut command = command(sample, &["deploy-staging"]);
     command.env("PATH", "/nonexistent").env("DOCKER_CONFIG", "/nonexistent");
     called(&command.output().expect("it runs")).expect(1, &["ompose"]);
+}
+
+/// Compose v1 takes a container of a new engine down, and then can't start its successor.
+fn compose_v1_with_a_new_engine(sample: &Sample) {
+    let v1 = "/usr/bin/docker-compose";
+    let engine =
+        sample.engine().docker(&["version", "--format", "{{.Server.APIVersion}}"]).expect("docker answers");
+    let minor: u32 = engine.split('.').nth(1).and_then(|minor| minor.parse().ok()).expect("an API version");
+    if minor < 45 || !std::path::Path::new(v1).exists() {
+        return;
+    }
+    let mut command = command(sample, &["deploy-staging"]);
+    command.env("ALA_PROMOTE_COMPOSE", v1);
+    called(&command.output().expect("it runs")).expect(1, &["ContainerConfig", "v2"]);
 }
 
 /// Cases with a stack that runs, and that must still run unchanged afterwards.

@@ -92,6 +92,6 @@ pub(crate) fn get(sample: &Sample, environment: Environment, path: &str) -> Opti
 
 /// Makes health checks short, for tests that are about something else.
 pub(crate) fn hurry(sample: &Sample) {
-    let config = "[health]\ntimeout = \"20s\"\nwindow = \"1s\"\n";
+    let config = "[health]\ntimeout = \"60s\"\nwindow = \"1s\"\n";
     std::fs::write(sample.deployment().join("ala-promote.toml"), config).expect("the config is written");
 }

@@ -16,6 +16,7 @@ fn the_workflow_on(engine: &EngineEnv) {
     let sample = Sample::create(engine).expect("the sample can be built");
     hurry(&sample);
 
+    sample.release("0.9.0").expect("a release");
     // Production runs already, started by hand as the team did: it is adopted as it runs.
     start_production_by_hand(&sample);
     let by_hand = images(&sample, Production);
@@ -32,6 +33,7 @@ fn the_workflow_on(engine: &EngineEnv) {
         &[
             "🧪 STAGING DEPLOYMENT - Test Environment Only",
             "✅ Prerequisites OK",
+            "✅ Code updated",
             "✅ Images built",
             "✅ Images tagged: staging-tested-",
             "✅ Containers started",

@@ -151,6 +151,7 @@ impl World {
             clock: Arc::new(self.backend.clock()),
             environment: [("USER".to_owned(), "ann".to_owned())].into(),
             working_dir: self.dir(),
+            user: "root".to_owned(),
             host: "host.example.com".to_owned(),
             pid: 4711,
             input: Box::new(input),

@@ -1,22 +1,22 @@
 //! The engine: plans, runs, recovers.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::executor::Executor;
+use super::locking::not_done;
 use super::observe::{Question, observe};
 use super::{EngineError, Progress, Run, StepHandler};
-use crate::backend::{Acquired, Backend, CancelToken, Clock, LockGuard, LockHolder, LockScope, Witnessed};
+use crate::backend::{Backend, CancelToken, Clock, LockGuard, Witnessed};
 use crate::config::Settings;
 use crate::domain::{
     Actor, EnvironmentName, ImageId, OperationId, Outcome, Release, Request, ServiceName, Verb,
 };
 use crate::event::Event;
-use crate::ledger::{Body, Journal, LedgerView, Unfinished};
+use crate::ledger::{Body, Journal, LedgerView};
 use crate::plan::{self, Action, Finding, Gate, Observed, PLAN_FORMAT, Plan, Refusal, Step};
 
 /// Space set aside for the records of an undo, in bytes: more than a plan of a hundred steps takes.
@@ -55,12 +55,12 @@ pub struct Engine {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    settings: Settings,
-    backend: Arc<dyn Backend>,
-    clock: Arc<dyn Clock>,
+pub(super) struct Inner {
+    pub(super) settings: Settings,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) clock: Arc<dyn Clock>,
     journal: Journal,
-    actor: Actor,
+    pub(super) actor: Actor,
     gates: Vec<Box<dyn Gate>>,
     handlers: BTreeMap<String, Box<dyn StepHandler>>,
 }
@@ -243,7 +243,7 @@ impl Inner {
         (bits % u64::from(u16::MAX)) as u16
     }
 
-    fn refreshed_view(&self, started: bool) -> Result<LedgerView, EngineError> {
+    pub(super) fn refreshed_view(&self, started: bool) -> Result<LedgerView, EngineError> {
         self.journal.refresh().map_err(EngineError::ledger(started))?;
         Ok(self.journal.view())
     }
@@ -254,18 +254,6 @@ impl Inner {
         environment: &EnvironmentName,
     ) -> Result<(), EngineError> {
         view.unfinished_on(environment).map_or(Ok(()), |unfinished| Err(not_done(unfinished)))
-    }
-
-    /// An operation that is not done may be at work this very moment: its lock tells.
-    async fn at_work_or_dead(&self, unfinished: &Unfinished) -> EngineError {
-        match self.acquire(unfinished.progress.plan(), None).await {
-            Ok(guard) => {
-                self.give_back(guard).await;
-                not_done(unfinished)
-            }
-            Err(locked @ EngineError::Locked { .. }) => locked,
-            Err(_) => not_done(unfinished),
-        }
     }
 
     /// Our own head, as the witness would have it.
@@ -404,55 +392,6 @@ impl Inner {
         Ok(progress)
     }
 
-    async fn acquire(
-        &self,
-        plan: &Plan,
-        take_over: Option<&OperationId>,
-    ) -> Result<Box<dyn LockGuard>, EngineError> {
-        let holder = LockHolder {
-            operation: plan.operation.clone(),
-            actor: self.actor.clone(),
-            since: self.clock.now(),
-            what: plan.request.to_string(),
-        };
-        let (scope, mut take_over) = (self.scope(plan), take_over.cloned());
-        // Twice: a lock that a finished operation left behind is taken over.
-        for _ in 0..2 {
-            match self.backend.lock().acquire(&scope, &holder, take_over.as_ref()).await? {
-                Acquired::Held(guard) => return Ok(guard),
-                Acquired::Busy { holder: Some(dead), alive: false } if self.left_nothing(&dead)? => {
-                    take_over = Some(dead.operation);
-                }
-                Acquired::Busy { holder: Some(dead), alive: false } => {
-                    return Err(EngineError::NeedsRecovery {
-                        operation: dead.operation,
-                        state: format!("the process of {} ended before it was done", dead.actor),
-                    });
-                }
-                Acquired::Busy { holder, .. } => return Err(EngineError::Locked { holder }),
-            }
-        }
-        Err(EngineError::Locked { holder: None })
-    }
-
-    /// Whether a dead holder of a lock left nothing to recover: it died after its last record, or before its first (so
-    /// that nothing was done); the latter can be told of this host's ledger only.
-    fn left_nothing(&self, dead: &LockHolder) -> Result<bool, EngineError> {
-        let view = self.refreshed_view(false)?;
-        let is_known = view.history.iter().any(|entry| entry.operation.as_ref() == Some(&dead.operation));
-        let is_ours = is_known || dead.actor.host == self.actor.host;
-        Ok(is_ours && !view.unfinished.contains_key(&dead.operation))
-    }
-
-    /// A deployment works on the source tree too.
-    fn scope(&self, plan: &Plan) -> LockScope {
-        let uses_tree = matches!(plan.request.verb, Verb::Fetch | Verb::Deploy { .. });
-        let dir = self.settings.environments.get(plan.environment()).map(|e| e.dir.clone());
-        let tree: Option<PathBuf> = dir.filter(|_| uses_tree);
-        let project = plan.stack.as_ref().map(|stack| stack.project.clone());
-        LockScope { project, tree, state_dir: self.settings.state_dir.clone() }
-    }
-
     async fn drive(
         &self,
         mut progress: Progress,
@@ -501,23 +440,9 @@ impl Inner {
         result
     }
 
-    async fn give_back(&self, guard: Box<dyn LockGuard>) {
-        if let Err(error) = guard.release().await {
-            tracing::warn!(%error, "the lock could not be given back");
-        }
-    }
-
     async fn witness(&self) -> Result<(), EngineError> {
         Ok(self.backend.witness().write(&self.settings.dir, &self.own_head()).await?)
     }
-}
-
-fn not_done(unfinished: &Unfinished) -> EngineError {
-    let state = match unfinished.progress.outcome() {
-        Some(_) => "it ended in a state that needs attention".to_owned(),
-        None => format!("started by {}, whose process ended before it was done", unfinished.actor),
-    };
-    EngineError::NeedsRecovery { operation: unfinished.progress.plan().operation.clone(), state }
 }
 
 fn known_format(plan: &Plan) -> Result<(), EngineError> {

@@ -5,6 +5,7 @@ mod engine;
 mod error;
 mod executor;
 mod handler;
+mod locking;
 mod observe;
 mod progress;
 mod run;

@@ -71,11 +71,12 @@ pub(super) async fn observe(question: Question<'_>) -> Result<Observed, EngineEr
     Ok(observed)
 }
 
-/// Renders every environment. One that the operation is not about may be broken: that is worth a note, since it can't
-/// be held against the one that changes.
+/// Renders every environment: one that can't be rendered can't be held against the one that changes. A rollback goes by
+/// releases that are known, so that no other environment can hold it up.
 async fn look_at_environments(question: Question<'_>, observed: &mut Observed) -> Result<(), EngineError> {
     let names = question.settings.environments.keys();
     let looks = join_all(names.map(async |name| (name, look_at(question, name).await))).await;
+    let is_rollback = matches!(question.request.verb, Verb::Rollback { .. });
     for (name, look) in looks {
         match look {
             Ok(environment) => {
@@ -84,10 +85,10 @@ async fn look_at_environments(question: Question<'_>, observed: &mut Observed) -
                 observed.notes.extend(notes.map(finding));
                 observed.environments.insert(name.clone(), environment);
             }
-            Err(error) if concerns(question, name) || error.kind() == BackendErrorKind::Unavailable => {
-                return Err(error.into());
+            Err(error) if is_rollback && *name != question.request.environment => {
+                observed.notes.push(not_compared(name, &error));
             }
-            Err(error) => observed.notes.push(not_compared(name, &error)),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
@@ -101,14 +102,6 @@ async fn look_at(
     let stack = stacks.resolve(question.settings, name).await?;
     let (render, containers) = try_join(stacks.render(&stack), stacks.containers(&stack.project)).await?;
     Ok(ObservedEnvironment { render, containers, health: Vec::new() })
-}
-
-/// Whether the operation can't be decided without this environment. A rollback goes by releases that are known, so that
-/// no other environment can hold it up.
-fn concerns(question: Question<'_>, name: &EnvironmentName) -> bool {
-    let target = question.settings.environments.get(&question.request.environment);
-    let from = target.and_then(|environment| environment.from.as_ref());
-    name == &question.request.environment || (from == Some(name) && question.request.verb == Verb::Promote)
 }
 
 /// A database that can't even say how large it is will not be dumped either.

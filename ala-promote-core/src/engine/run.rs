@@ -76,7 +76,7 @@ impl Stream for Run {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        // What has happened is told before more happens, so that whoever listens can stop it or drop it right there.
+        // What happened is told before more is done, so that who cancels at an event stops what comes after it.
         if let Poll::Ready(Some(event)) = self.events.poll_recv(cx) {
             return Poll::Ready(Some(event));
         }
@@ -86,6 +86,7 @@ impl Stream for Run {
             self.work = None;
             self.result = Some(result);
         }
+        // The work may just have sent events, so they are asked for after it.
         if let Poll::Ready(Some(event)) = self.events.poll_recv(cx) {
             return Poll::Ready(Some(event));
         }

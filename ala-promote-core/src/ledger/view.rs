@@ -15,6 +15,7 @@ use crate::plan::{Output, Plan};
 /// What the records come to. Made by [`apply`](Self::apply) alone, one record after another, so that it can be stored
 /// in a checkpoint and made anew at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LedgerView {
     /// All releases that were ever committed, or found running.
     pub releases: BTreeMap<ReleaseTag, Release>,

@@ -228,3 +228,21 @@ async fn a_killed_fetch_is_done_by_recover_and_a_failed_one_says_so() {
     let reason = rolled_back(engine.run(plan).finish(|_| {}).await);
     assert!(reason.contains("no descendant"), "{reason}");
 }
+
+#[tokio::test]
+async fn what_comes_up_healthy_but_is_another_image_is_put_back() {
+    let host = third_tested().await;
+    let before = Look::at(&host, "production", none);
+    let engine = host.engine();
+    let mut run = engine.run(host.plan("production", Verb::Promote).await.unwrap());
+    use futures_util::StreamExt as _;
+    while !matches!(run.next().await, Some(Event::StageStarted { stage: StageKind::Swap })) {}
+    let meddle = |state: &mut ala_promote_testkit::memory::State| {
+        let old = state.references[&"ala-api:production-old".parse().unwrap()].clone();
+        state.references.insert("ala-api:production".parse().unwrap(), old);
+    };
+    host.world.act("docker tag, at the worst moment", meddle).unwrap();
+    let reason = rolled_back(run.finish(|_| {}).await);
+    assert!(reason.contains("identity: backend runs") && reason.contains("instead of"), "{reason}");
+    assert_eq!(Look::at(&host, "production", none), before);
+}

@@ -15,6 +15,7 @@ use ala_promote_core::ledger::{Journal, LedgerId, LedgerView, MemoryLedger};
 use ala_promote_core::plan::Plan;
 use ala_promote_testkit::faults::{FaultPlan, Faults, Faulty};
 use ala_promote_testkit::memory::{ImageBehaviour, MemoryBackend, MemoryBuilder, SourceCommit, State};
+use tempfile::TempDir;
 
 pub(crate) const DEPLOY: Verb = Verb::Deploy { build: true, keep_failed: false };
 pub(crate) const BACK: Verb = Verb::Rollback { to: None };
@@ -27,6 +28,12 @@ pub(crate) struct Host {
     pub(crate) faults: Faults,
     pub(crate) settings: Settings,
     backend: Arc<dyn Backend>,
+    _folder: TempDir,
+}
+
+/// In memory where there is such a place: hundreds of hosts sync their files.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 impl Host {
@@ -36,12 +43,20 @@ impl Host {
     }
 
     pub(crate) fn of(builder: MemoryBuilder) -> Self {
-        let world = builder.build().unwrap();
+        let folder = folder();
+        let world = builder.root(folder.path()).build().unwrap();
         std::fs::create_dir_all(world.backup_dir()).unwrap();
         prepare_state_dir(&world.settings()).unwrap();
         let (backend, faults) = Faulty::new(world.clone(), FaultPlan::new());
         let ledger = MemoryLedger::new(LedgerId::new("ledger-one").unwrap());
-        Self { settings: world.settings(), world, ledger, faults, backend: Arc::new(backend) }
+        Self {
+            settings: world.settings(),
+            world,
+            ledger,
+            faults,
+            backend: Arc::new(backend),
+            _folder: folder,
+        }
     }
 
     /// The same host, where a second release was deployed to staging, and runs in production too if `promoted`.

@@ -67,7 +67,11 @@ impl Explain<'_> {
     /// Why a build failed.
     pub(super) fn build_failure(&self) -> BackendError {
         let what = format!("build for {} with Compose", self.stack.environment);
-        BackendError::new(BackendErrorKind::Failed, what, self.last().join("\n"))
+        let mut said = self.said();
+        let last = said.split_off(said.len().saturating_sub(SHOWN_LINES));
+        // Builds run side by side: what one died of may stand before many lines of another.
+        let complaints = said.into_iter().filter(|line| is_complaint(line)).chain(last);
+        BackendError::new(BackendErrorKind::Failed, what, complaints.collect::<Vec<_>>().join("\n"))
     }
 
     fn invalid(&self, detail: impl Into<String>) -> BackendError {
@@ -167,6 +171,14 @@ impl Explain<'_> {
         said.drain(..surplus);
         said
     }
+}
+
+/// Whether a line of a build tells that something went wrong.
+fn is_complaint(line: &str) -> bool {
+    let line = line.to_lowercase();
+    ["failed", "error", "denied", "not found", "returned a non-zero code"]
+        .iter()
+        .any(|word| line.contains(word))
 }
 
 /// `The "X" variable is not set.` of v2, inside a log line, and `The X variable is not set.` of v1.

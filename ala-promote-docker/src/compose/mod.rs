@@ -34,10 +34,13 @@ use self::invocation::arguments;
 use self::model::Model;
 use self::prepared::{Key, Prepared};
 use self::tool::{Family, Tool};
+use crate::engine::ApiVersion;
 use crate::process::{Finished, LockSlot, Process};
 
 pub(crate) use self::resolve::RunningProject;
 
+/// The first version of the Engine API that tells nothing of an image that Compose v1 needs.
+const WITHOUT_CONTAINER_CONFIG: ApiVersion = ApiVersion(1, 45);
 /// How long Compose may take to render.
 const RENDER_LIMIT: Duration = Duration::from_secs(60);
 /// The most renders that are kept; an operation needs a handful.
@@ -85,6 +88,15 @@ impl Compose {
     /// What it is, with its version: `docker compose 2.40.3`.
     pub(crate) fn describe(&self) -> String {
         format!("{} {}", self.tool.name, self.tool.version)
+    }
+
+    /// Whether it would take a service down and then fail to start it on an engine of this API version.
+    ///
+    /// v1 reads `ContainerConfig` of an image after it has stopped the old container; API 1.45 no longer gives it.
+    /// `COMPOSE_API_VERSION` makes v1 speak an older one.
+    pub(crate) fn breaks_on(&self, engine: ApiVersion) -> bool {
+        let asked = self.shell.get("COMPOSE_API_VERSION").and_then(|version| ApiVersion::parse(version));
+        self.tool.family() == Family::One && asked.unwrap_or(engine) >= WITHOUT_CONTAINER_CONFIG
     }
 
     /// Renders a stack.

@@ -219,7 +219,14 @@ async fn a_fetch_that_hangs_is_stopped_with_all_its_children() {
     let (ended, ()) = futures_util::join!(git.fetch(&here, &call), stopper);
     assert_eq!(ended.unwrap_err().kind(), BackendErrorKind::Cancelled);
     let pid = std::fs::read_to_string(&note).unwrap();
-    assert!(!Path::new("/proc").join(pid.trim()).join("exe").exists(), "its child still runs");
+    // A process that was killed takes a moment to be gone.
+    for _ in 0..100 {
+        if !Path::new("/proc").join(pid.trim()).join("exe").exists() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("its child still runs");
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Copies the sample, and makes it a Git repository with one commit.
+    /// Copies the sample, and makes it a Git repository with one commit and an upstream beside it.
     ///
     /// # Errors
     /// Its images can't be built here, or its folder can't be written.
@@ -61,6 +61,8 @@ impl Sample {
         sample.name_apart()?;
         sample.write_env_files()?;
         sample.git(&["init", "-q", "-b", "main"])?;
+        sample.git(&["init", "-q", "--bare", "../origin.git"])?;
+        sample.git(&["remote", "add", "origin", "../origin.git"])?;
         sample.commit("first")?;
         Ok(sample)
     }
@@ -128,13 +130,14 @@ impl Sample {
         self.commit(version)
     }
 
-    /// Commits all that changed.
+    /// Commits all that changed, and pushes it.
     ///
     /// # Errors
     /// Git fails.
     pub fn commit(&self, message: &str) -> io::Result<()> {
         self.git(&["add", "-A"])?;
-        self.git(&["commit", "-q", "--allow-empty", "-m", message])
+        self.git(&["commit", "-q", "--allow-empty", "-m", message])?;
+        self.git(&["push", "-q", "-u", "origin", "main"])
     }
 
     fn git(&self, arguments: &[&str]) -> io::Result<()> {

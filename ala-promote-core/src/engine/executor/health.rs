@@ -61,10 +61,12 @@ impl Executor<'_> {
                         return check_images(expected, looks);
                     }
                 }
+                // Restarted since the last look: that can't go on for longer than health is waited for.
+                Some(_) if healthy && waited.so_far() >= timeout => return Err(timed_out(&looks, timeout)),
                 _ if healthy => stable = Some((Waited::start(), generations)),
                 _ => stable = None,
             }
-            if waited.so_far() >= timeout + window {
+            if stable.is_none() && waited.so_far() >= timeout {
                 return Err(timed_out(&looks, timeout));
             }
             if self.cancel.is_cancelled() {

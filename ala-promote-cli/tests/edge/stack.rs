@@ -1,0 +1,183 @@
+//! The smallest stack there is: one web server, in staging and production.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use ala_promote_demo::EngineEnv;
+
+const BUSYBOX: &str = "/bin/busybox";
+/// A promotion takes seconds; a machine at work on other things takes longer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The stack in a folder of its own. What it left on the engine is removed when it is dropped.
+pub(crate) struct Stack<'a> {
+    engine: &'a EngineEnv,
+    folder: tempfile::TempDir,
+    name: String,
+}
+
+/// Runs a scenario on each engine at once. Without any, or without a static busybox to make an image of, it is skipped,
+/// loudly; in CI that is a failure.
+pub(crate) fn on_every_engine(scenario: impl Fn(&Stack<'_>) + Sync) {
+    let engines = EngineEnv::all();
+    if engines.is_empty() || !fs::exists(BUSYBOX).unwrap_or_default() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI may skip nothing");
+        eprintln!("SKIPPED: no Docker engine answers, or there is no {BUSYBOX} (package busybox-static)");
+        return;
+    }
+    std::thread::scope(|scope| {
+        for engine in &engines {
+            scope.spawn(|| scenario(&Stack::create(engine)));
+        }
+    });
+}
+
+impl<'a> Stack<'a> {
+    fn create(engine: &'a EngineEnv) -> Self {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("alaedge{}x{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let stack = Self { engine, folder: tempfile::tempdir().unwrap(), name };
+        let app = stack.dir().join("app");
+        fs::create_dir_all(&app).unwrap();
+        fs::copy(BUSYBOX, app.join("busybox")).unwrap();
+        let server = r#"["/bin/busybox","httpd","-f","-p","80","-h","/www"]"#;
+        let recipe = format!(
+            "FROM scratch\nCOPY busybox /bin/busybox\nCOPY index.html /www/index.html\nENTRYPOINT {server}\n"
+        );
+        fs::write(app.join("Dockerfile"), recipe).unwrap();
+        let service = format!(
+            "version: \"3.8\"\nservices:\n  frontend:\n    image: {}-web:${{TAG}}\n    build: ./app\n    ports: \
+             [\"${{PORT}}:80\"]\n    stop_signal: SIGKILL\n",
+            stack.name
+        );
+        for (file, env_file, environment) in [
+            ("docker-compose.yml", ".env", "production"),
+            ("docker-compose.staging.yml", ".env.staging", "staging"),
+        ] {
+            fs::write(stack.dir().join(file), &service).unwrap();
+            let variables = format!(
+                "TAG={environment}\nPORT={}\nCOMPOSE_PROJECT_NAME={}-{environment}\n",
+                free_port(),
+                stack.name
+            );
+            fs::write(stack.dir().join(env_file), variables).unwrap();
+        }
+        let config = "[backup]\nnone = \"there is no data\"\n\n[health]\nwindow = \"2s\"\n";
+        fs::write(stack.dir().join("ala-promote.toml"), config).unwrap();
+        stack.version("1");
+        stack
+    }
+
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.folder.path().join("deployment")
+    }
+
+    /// Changes what is built.
+    pub(crate) fn version(&self, version: &str) {
+        fs::write(self.dir().join("app/index.html"), format!("{} {version}", self.name)).unwrap();
+    }
+
+    /// A command line as a shell would start it, its input a file or a pipe, its output to a file.
+    pub(crate) fn start(&self, line: &str, input: Stdio) -> Running {
+        let output = tempfile::NamedTempFile::new().unwrap();
+        let (out, err) = (output.reopen().unwrap(), output.reopen().unwrap());
+        let child = self.command(line).stdin(input).stdout(out).stderr(err).spawn().unwrap();
+        Running { child, output }
+    }
+
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin(words[0]));
+        command.args(&words[1..]).env_clear().envs(&self.engine.variables).current_dir(self.dir());
+        command
+    }
+
+    /// Runs a command line to its end; gives code and output.
+    pub(crate) fn run(&self, line: &str) -> (i32, String) {
+        self.start(line, Stdio::null()).end()
+    }
+
+    /// The image that production runs.
+    pub(crate) fn image(&self) -> String {
+        let filter = format!("label=com.docker.compose.project={}-production", self.name);
+        let id = self.engine.docker(&["ps", "-q", "--filter", &filter]).unwrap();
+        self.engine.docker(&["inspect", "--format", "{{.Image}}", &id]).unwrap()
+    }
+}
+
+impl Drop for Stack<'_> {
+    fn drop(&mut self) {
+        let docker = |arguments: &[&str]| self.engine.docker(arguments).unwrap_or_default();
+        for environment in ["staging", "production"] {
+            let filter = format!("label=com.docker.compose.project={}-{environment}", self.name);
+            for (list, remove) in [
+                (&["ps", "-aq"][..], &["rm", "-f"][..]),
+                (&["network", "ls", "-q"][..], &["network", "rm"][..]),
+            ] {
+                let found = docker(&[list, &["--filter", &filter]].concat());
+                for id in found.split_whitespace() {
+                    docker(&[remove, &[id]].concat());
+                }
+            }
+        }
+        // The engine's note of the ledger.
+        let folder = format!("label=ala-promote.ledger.dir={}", self.dir().display());
+        for volume in docker(&["volume", "ls", "-q", "--filter", &folder]).split_whitespace() {
+            docker(&["volume", "rm", volume]);
+        }
+        let reference = format!("reference={}-web", self.name);
+        let images = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &reference]);
+        for image in images.split_whitespace() {
+            docker(&["rmi", "-f", image]);
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A command that runs.
+pub(crate) struct Running {
+    child: Child,
+    output: tempfile::NamedTempFile,
+}
+
+impl Running {
+    /// What it printed so far.
+    pub(crate) fn text(&self) -> String {
+        fs::read_to_string(self.output.path()).unwrap()
+    }
+
+    /// Waits until it printed this.
+    pub(crate) fn until(&self, text: &str) {
+        let start = Instant::now();
+        while !self.text().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "`{text}` was not printed:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("/bin/kill").args(["-s", signal, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Its exit code, and all that it printed.
+    pub(crate) fn end(mut self) -> (i32, String) {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status.code().unwrap_or(-1), self.text());
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
