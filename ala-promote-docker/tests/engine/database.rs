@@ -225,6 +225,33 @@ async fn a_cancelled_dump_stops_at_once_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_cancelled_dump_waits_for_no_lock() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        db.psql("CREATE TABLE t (n int)");
+        let hold = "BEGIN; LOCK TABLE t; SELECT pg_sleep(120)";
+        let psql = ["psql", "-X", "-U", "ala_user", "-d", "ala_production", "-c", hold];
+        engine.docker(&[&["exec", "-d", &db.stage.id("db")][..], &psql].concat());
+        let cancel = CancelToken::new();
+        let call = Call::new(cancel.clone(), |_| {});
+        let file = db.file();
+        let watch = async {
+            let waits = "SELECT count(*) FROM pg_stat_activity
+                WHERE application_name = 'ala-promote-op-1' AND wait_event_type = 'Lock'";
+            while db.psql(waits) != "1" {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            cancel.cancel();
+        };
+        let (dumped, ()) = futures_util::join!(db.dump("op-1", &file, &call), watch);
+        assert_eq!(dumped.unwrap_err().kind(), BackendErrorKind::Cancelled);
+        // Its own limit is a minute; whoever comes next must not wait behind it.
+        eventually("its session is gone", || db.sessions() == "0");
+        db.assert_nothing_in(file.parent().unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_is_said_with_how_far_it_came() {
     for engine in engines() {
         let Some(db) = Db::new(&engine).await else { continue };

@@ -232,6 +232,27 @@ async fn an_up_that_was_killed_is_put_back() {
 }
 
 #[tokio::test]
+async fn a_stop_that_is_under_way_is_waited_for() {
+    for engine in engines() {
+        let saved = Saved::new(&engine).await;
+        // Its shell hears no SIGTERM: for three seconds the engine says that it runs.
+        let stop = saved.stage.engine.docker_command(&["stop", "-t", "3", &saved.ids[0]]).spawn();
+        let mut stop = stop.unwrap();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        saved.restore().await;
+        stop.wait().unwrap();
+        assert_eq!(saved.now(), saved.ids);
+        saved.check_containers();
+        // A signal for another end stops nothing.
+        let started = ["inspect", "--format", "{{.State.StartedAt}}", &saved.ids[0]];
+        let before = engine.docker(&started);
+        engine.docker(&["kill", "-s", "HUP", &saved.ids[0]]);
+        saved.restore().await;
+        assert_eq!(engine.docker(&started), before);
+    }
+}
+
+#[tokio::test]
 async fn the_names_that_compose_leaves_half_way_are_freed() {
     for engine in engines() {
         let saved = Saved::new(&engine).await;
