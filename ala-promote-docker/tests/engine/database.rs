@@ -83,6 +83,7 @@ async fn detect(backend: &DockerBackend, stage: &Stage) -> Vec<DatabaseTarget> {
         services: [(service("db"), spec)].into(),
         networks: Default::default(),
         volumes: Default::default(),
+        places: Default::default(),
         notes: Vec::new(),
     };
     let containers = backend.stacks().containers(&stage.project()).await.unwrap();
