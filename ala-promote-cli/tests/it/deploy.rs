@@ -96,17 +96,6 @@ async fn a_release_that_fails_is_put_back_or_kept() {
 }
 
 #[tokio::test]
-async fn a_service_that_comes_and_goes_is_called_healthy_once() {
-    let world = World::sample();
-    let crashes = ImageBehaviour::CrashesAfter(std::time::Duration::from_secs(2));
-    world.backend.commit(SourceCommit::new("flapping").behaviour("backend", crashes));
-    let ran = world.run("./deploy-staging -v").await;
-    assert_eq!(ran.code, 5, "{}", ran.screen);
-    assert!(ran.out.matches("Backend is not healthy yet").count() > 1, "{}", ran.screen);
-    assert_eq!(ran.out.matches("✅ Backend healthy").count(), 1, "{}", ran.screen);
-}
-
-#[tokio::test]
 async fn production_can_be_built_from_scratch_without_a_question() {
     let world = World::sample();
     let ran = world.run("./deploy").await;
