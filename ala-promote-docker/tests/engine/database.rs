@@ -253,6 +253,19 @@ async fn a_cancelled_dump_waits_for_no_lock() {
 }
 
 #[tokio::test]
+async fn a_dump_that_a_killed_operation_left_in_the_server_is_ended() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        let id = db.stage.id("db");
+        let sleep = ["psql", "-X", "-U", "ala_user", "-d", "ala_production", "-c", "SELECT pg_sleep(600)"];
+        engine.docker(&[&["exec", "-d", "-e", "PGAPPNAME=ala-promote-killed", &id][..], &sleep].concat());
+        eventually("it is there", || db.sessions() == "1");
+        db.dump("op-2", &db.file(), &Call::silent()).await.unwrap();
+        eventually("its session is gone", || db.sessions() == "0");
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_is_said_with_how_far_it_came() {
     for engine in engines() {
         let Some(db) = Db::new(&engine).await else { continue };

@@ -192,6 +192,23 @@ async fn what_is_still_the_saved_one_stays() {
 }
 
 #[tokio::test]
+async fn what_did_not_run_is_stopped_again() {
+    for engine in engines() {
+        let saved = Saved::new(&engine).await;
+        let web = &saved.ids[1];
+        engine.docker(&["stop", "-t", "0", web]);
+        let file = saved.stage.dir.path().join("state/stopped.json");
+        let stacks = saved.backend.stacks();
+        stacks.snapshot(&saved.stage.stack(), &saved.services, &file).await.unwrap();
+        // As `up` does.
+        engine.docker(&["start", web]);
+        stacks.restore(&saved.stage.stack(), &file, &Call::silent()).await.unwrap();
+        let running = engine.docker(&["inspect", "--format", "{{.State.Running}}", &saved.ids[0], web]);
+        assert_eq!(running.split_whitespace().collect::<Vec<_>>(), ["true", "false"]);
+    }
+}
+
+#[tokio::test]
 async fn a_restore_that_was_killed_is_done_by_the_next() {
     for engine in engines() {
         let saved = Saved::new(&engine).await;
