@@ -43,6 +43,9 @@ struct Taken {
     unreachable: Duration,
 }
 
+/// What a row of the table shows.
+type Row = fn(&Taken) -> Duration;
+
 fn main() -> Outcome<()> {
     let engine = EngineEnv::ambient();
     if !engine.answers() {
@@ -154,7 +157,7 @@ fn table(compose: &str, by_script: &[Taken], by_us: &[Taken]) -> Result<String, 
     let mut text = String::new();
     writeln!(text, "{ROUNDS} promotions each, by turns, with {compose}; medians")?;
     writeln!(text, "{:<24}{:>12}{:>24}{:>8}", "", "script", "promote-to-production", "ratio")?;
-    let rows: [(&str, fn(&Taken) -> Duration); 2] =
+    let rows: [(&str, Row); 2] =
         [("total", |taken| taken.total), ("production unreachable", |taken| taken.unreachable)];
     for (what, of) in rows {
         let [script, ours] = [by_script, by_us].map(|all| median(all.iter().map(of).collect()).as_secs_f64());
