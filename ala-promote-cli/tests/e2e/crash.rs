@@ -1,11 +1,9 @@
 //! `kill -9` in the middle, then `recover`.
 
-use std::time::{Duration, Instant};
-
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
 use crate::engines::on_every_engine;
-use crate::script::{answer, call, command, get, hurry, images};
+use crate::script::{answer, call, get, hurry, images, started_until};
 
 use Environment::{Production, Staging};
 
@@ -39,32 +37,8 @@ fn killed_on(engine: &EngineEnv) {
 
 /// Starts a promotion, and kills it right after the record that starts the step whose action has this mark.
 fn kill_when_started(sample: &Sample, marker: &str) {
-    let ledger = sample.deployment().join(".ala-promote/ledger/000001.jsonl");
-    let records = || std::fs::read_to_string(&ledger).unwrap_or_default();
-    let before = records().len();
-    let mut child =
-        command(sample, &["promote-to-production", "--confirm", "production"]).spawn().expect("it starts");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let new = records();
-        let new = new.get(before..).unwrap_or_default();
-        if step_is_started(new, marker) {
-            break;
-        }
-        assert!(Instant::now() < deadline, "the step never started: {new}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let line = ["promote-to-production", "--confirm", "production"];
+    let mut child = started_until(sample, &line, marker);
     child.kill().expect("it is killed");
     child.wait().expect("it is gone");
-}
-
-/// Whether the new records start the step that does this.
-fn step_is_started(records: &str, marker: &str) -> bool {
-    let Some(plan) = records.lines().find(|line| line.contains("operation-started")) else { return false };
-    let Some(action) = plan.find(marker) else { return false };
-    // The step's id is the last one before its action.
-    let Some(at) = plan[..action].rfind("\"step-") else { return false };
-    let id: String = plan[at + 1..].chars().take_while(|c| *c != '"').collect();
-    let started = format!("\"record\":\"step-started\",\"step\":\"{id}\"");
-    records.lines().any(|line| line.contains(&started))
 }

@@ -2,11 +2,17 @@
 //! that the engine can tell: what runs is read with `docker inspect`.
 
 #[cfg(test)]
+mod adopted;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod document_shape;
+#[cfg(test)]
 mod engines;
+#[cfg(test)]
+mod put_back;
 #[cfg(test)]
 mod script;
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use ala_promote_demo::{Environment, Sample};
 
@@ -94,4 +95,60 @@ pub(crate) fn get(sample: &Sample, environment: Environment, path: &str) -> Opti
 pub(crate) fn hurry(sample: &Sample) {
     let config = "[health]\ntimeout = \"60s\"\nwindow = \"1s\"\n";
     std::fs::write(sample.deployment().join("ala-promote.toml"), config).expect("the config is written");
+}
+
+/// Gives the frontend a health URL that never answers well, and this long to do so.
+pub(crate) fn never_healthy(sample: &Sample, timeout: &str) {
+    let config = format!(
+        "[health]\ntimeout = \"{timeout}\"\nwindow = \"1s\"\n\n[services.frontend]\nhealth_path = \"/nothing\"\n"
+    );
+    std::fs::write(sample.deployment().join("ala-promote.toml"), config).expect("the config is written");
+}
+
+/// Starts a call, and lets it run until the record is written that starts the step whose action has this mark.
+pub(crate) fn started_until(sample: &Sample, line: &[&str], marker: &str) -> Child {
+    let ledger = sample.deployment().join(".ala-promote/ledger/000001.jsonl");
+    let records = || std::fs::read_to_string(&ledger).unwrap_or_default();
+    let before = records().len();
+    let child = command(sample, line).spawn().expect("it starts");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let new = records();
+        let new = new.get(before..).unwrap_or_default();
+        if step_is_started(new, marker) {
+            return child;
+        }
+        assert!(Instant::now() < deadline, "the step never started: {new}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether the new records start the step that does this.
+fn step_is_started(records: &str, marker: &str) -> bool {
+    let Some(plan) = records.lines().find(|line| line.contains("operation-started")) else { return false };
+    let Some(action) = plan.find(marker) else { return false };
+    // The step's id is the last one before its action.
+    let Some(at) = plan[..action].rfind("\"step-") else { return false };
+    let id: String = plan[at + 1..].chars().take_while(|c| *c != '"').collect();
+    let started = format!("\"record\":\"step-started\",\"step\":\"{id}\"");
+    records.lines().any(|line| line.contains(&started))
+}
+
+/// Ctrl-C, once.
+pub(crate) fn interrupt(child: Child) -> Called {
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(status.success());
+    called(&child.wait_with_output().expect("it ends"))
+}
+
+/// `docker-compose` or `docker compose`, whichever this engine is used with, in the deployment folder.
+pub(crate) fn compose(sample: &Sample, arguments: &[&str]) {
+    let engine = sample.engine();
+    let is_standalone =
+        engine.command("docker-compose").arg("version").output().is_ok_and(|o| o.status.success());
+    let tool: &[&str] = if is_standalone { &["docker-compose"] } else { &["docker", "compose"] };
+    let mut command = engine.command(tool[0]);
+    command.args(&tool[1..]).args(arguments).current_dir(sample.deployment());
+    let output = command.output().expect("compose runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -3,7 +3,7 @@
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
 use crate::engines::on_every_engine;
-use crate::script::{answer, call, get, hurry, images, running};
+use crate::script::{answer, call, compose, get, hurry, images, running};
 
 use Environment::{Production, Staging};
 
@@ -18,7 +18,7 @@ fn the_workflow_on(engine: &EngineEnv) {
 
     sample.release("0.9.0").expect("a release");
     // Production runs already, started by hand as the team did: it is adopted as it runs.
-    start_production_by_hand(&sample);
+    compose(&sample, &["up", "-d", "--build"]);
     let by_hand = images(&sample, Production);
 
     call(&sample, &["promote-to-production"])
@@ -68,24 +68,6 @@ fn the_workflow_on(engine: &EngineEnv) {
 
     call(&sample, &["ala-promote", "history", "--verify"]).expect(0, &["rollback", "promote"]);
     call(&sample, &["ala-promote", "status"]).expect(0, &["production", "staging"]);
-}
-
-fn start_production_by_hand(sample: &Sample) {
-    let tool = if sample
-        .engine()
-        .command("docker-compose")
-        .arg("version")
-        .output()
-        .is_ok_and(|o| o.status.success())
-    {
-        vec!["docker-compose"]
-    } else {
-        vec!["docker", "compose"]
-    };
-    let mut command = sample.engine().command(tool[0]);
-    command.args(&tool[1..]).args(["up", "-d", "--build"]).current_dir(sample.deployment());
-    let output = command.output().expect("compose runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn not_confirmed_changes_nothing(sample: &Sample) {

@@ -22,6 +22,7 @@ pub enum Environment {
 #[derive(Debug, Clone, Copy)]
 struct Ports {
     http: u16,
+    tls: u16,
     api: u16,
     database: u16,
 }
@@ -43,6 +44,18 @@ impl Sample {
     /// # Errors
     /// Its images can't be built here, or its folder can't be written.
     pub fn create(engine: &EngineEnv) -> io::Result<Self> {
+        Self::copied(engine, "deployment")
+    }
+
+    /// The same with the Compose files of the workflow document, whose shape is refused.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn in_document_shape(engine: &EngineEnv) -> io::Result<Self> {
+        Self::copied(engine, "document-shape")
+    }
+
+    fn copied(engine: &EngineEnv, deployment: &str) -> io::Result<Self> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ala-medical");
         let output = engine.command("bash").arg(source.join("build-images")).output()?;
@@ -58,6 +71,7 @@ impl Sample {
             name,
         };
         copy(&source, &sample.root())?;
+        copy(&source.join(deployment), &sample.deployment())?;
         sample.name_apart()?;
         sample.write_env_files()?;
         sample.git(&["init", "-q", "-b", "main"])?;
@@ -106,6 +120,13 @@ impl Sample {
         format!("http://{}:{}/api", self.engine.address, self.ports(environment).api)
     }
 
+    /// The host ports of an environment: HTTP, HTTPS (in the document's shape alone), API, database.
+    #[must_use]
+    pub fn host_ports(&self, environment: Environment) -> [u16; 4] {
+        let ports = self.ports(environment);
+        [ports.http, ports.tls, ports.api, ports.database]
+    }
+
     /// The host port of an environment's HTTP API.
     #[must_use]
     pub fn api_port(&self, environment: Environment) -> u16 {
@@ -147,13 +168,19 @@ impl Sample {
         text(&output, &format!("git {}", arguments.join(" "))).map(drop)
     }
 
-    /// Images and projects of this copy must not meet those of another: image names are global to an engine.
+    /// Images, containers and ports of this copy must not meet those of another: they are global to an engine.
     fn name_apart(&self) -> io::Result<()> {
-        for file in ["docker-compose.yml", "docker-compose.staging.yml"] {
+        let files = [
+            ("docker-compose.yml", Environment::Production),
+            ("docker-compose.staging.yml", Environment::Staging),
+        ];
+        for (file, environment) in files {
             let path = self.deployment().join(file);
-            let text = fs::read_to_string(&path)?;
-            let text = text.replace("ala-api:", &format!("{}-api:", self.name));
-            fs::write(path, text.replace("ala-frontend:", &format!("{}-frontend:", self.name)))?;
+            let mut text = fs::read_to_string(&path)?;
+            for part in ["image: ala-api:", "image: ala-frontend:", "container_name: ala-"] {
+                text = text.replace(part, &part.replace("ala-", &format!("{}-", self.name)));
+            }
+            fs::write(path, self.ports(environment).in_place_of_literals(&text))?;
         }
         fs::write(self.root().join(".gitignore"), ".env\n.env.staging\n.ala-promote/\n/backups/\ntarget/\n")
     }
@@ -183,16 +210,22 @@ impl Sample {
     fn remove(&self) {
         let docker = |arguments: &[&str]| self.engine.docker(arguments).unwrap_or_default();
         for environment in [Environment::Staging, Environment::Production] {
-            let project = self.project(environment);
-            let label = format!("label=com.docker.compose.project={project}");
-            for id in docker(&["ps", "-aq", "--filter", &label]).split_whitespace() {
-                docker(&["rm", "-fv", id]);
-            }
-            docker(&["rm", "-f", &format!("ala-promote-lock-{project}")]);
-            for kind in ["volume", "network"] {
-                for id in docker(&[kind, "ls", "-q", "--filter", &label]).split_whitespace() {
-                    docker(&[kind, "rm", id]);
-                }
+            docker(&["rm", "-f", &format!("ala-promote-lock-{}", self.project(environment))]);
+        }
+        // A test may have started it under a project name of its own, too.
+        let own = |listed: &str| -> Vec<String> {
+            let objects = listed.lines().filter_map(|line| line.split_once(' '));
+            let is_own =
+                |project: &str| project == self.name || project.starts_with(&format!("{}-", self.name));
+            objects.filter(|(project, _)| is_own(project)).map(|(_, id)| id.to_owned()).collect()
+        };
+        let format = |id: &str| format!("{{{{.Label \"com.docker.compose.project\"}}}} {{{{.{id}}}}}");
+        for id in own(&docker(&["ps", "-a", "--format", &format("ID")])) {
+            docker(&["rm", "-fv", &id]);
+        }
+        for (kind, id) in [("volume", "Name"), ("network", "ID")] {
+            for id in own(&docker(&[kind, "ls", "--format", &format(id)])) {
+                docker(&[kind, "rm", &id]);
             }
         }
         for part in ["api", "frontend"] {
@@ -216,16 +249,35 @@ impl Drop for Sample {
 }
 
 impl Ports {
-    /// Three ports that nobody on this host listens on now.
+    /// Ports that nobody on this host listens on now.
     fn free() -> io::Result<Self> {
-        // All three are held at once, so that they differ.
+        // All are held at once, so that they differ.
         let bind = || TcpListener::bind(("127.0.0.1", 0));
-        let (http, api, database) = (bind()?, bind()?, bind()?);
+        let (http, tls, api, database) = (bind()?, bind()?, bind()?, bind()?);
         Ok(Self {
             http: http.local_addr()?.port(),
+            tls: tls.local_addr()?.port(),
             api: api.local_addr()?.port(),
             database: database.local_addr()?.port(),
         })
+    }
+
+    /// Puts them where a Compose file maps a port without a variable.
+    fn in_place_of_literals(self, compose: &str) -> String {
+        let host = |target: &str| match target {
+            "80" => Some(self.http),
+            "443" => Some(self.tls),
+            "5000" => Some(self.api),
+            "5432" => Some(self.database),
+            _ => None,
+        };
+        let line = |line: &str| {
+            let (before, mapping) = line.split_once("- \"")?;
+            let (published, target) = mapping.trim_end_matches('"').split_once(':')?;
+            published.parse::<u16>().ok()?;
+            Some(format!("{before}- \"{}:{target}\"", host(target)?))
+        };
+        compose.lines().map(|text| line(text).unwrap_or_else(|| text.to_owned()) + "\n").collect()
     }
 }
 
