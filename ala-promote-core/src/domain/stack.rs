@@ -191,6 +191,12 @@ impl Container {
         self.state == ContainerState::Running
     }
 
+    /// Whether it is meant to run: one that crashes again and again is between two runs half of the time.
+    #[must_use]
+    pub fn is_meant_to_run(&self) -> bool {
+        matches!(self.state, ContainerState::Running | ContainerState::Restarting)
+    }
+
     /// Whether it was made from this image.
     #[must_use]
     pub fn runs(&self, id: &ImageId) -> bool {
