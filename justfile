@@ -16,6 +16,6 @@ fix:
 test:
     cargo test --workspace
 
-# Times promotions side by side with what a script does. Needs a Docker engine.
+# Times promotions side by side with what a script does, which needs a Docker engine, and the ledger.
 bench:
-    cargo bench --workspace
+    cargo bench --workspace --bench ledger --bench promotion

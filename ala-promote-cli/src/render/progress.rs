@@ -237,3 +237,60 @@ fn tags(plan: &Plan) -> String {
         .collect();
     tags.into_iter().collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::output::{Recorder, Stream};
+
+    fn options() -> Options {
+        Options {
+            dir: None,
+            called: None,
+            json: false,
+            may_ask: false,
+            quiet: false,
+            verbose: false,
+            again: "./deploy-staging".to_owned(),
+        }
+    }
+
+    fn seen(verdict: HealthVerdict, evidence: &str, port: Option<u16>) -> Event {
+        Event::HealthSeen {
+            service: ServiceName::new("db").unwrap(),
+            display: "Db".to_owned(),
+            verdict,
+            evidence: evidence.to_owned(),
+            port,
+        }
+    }
+
+    /// What these events print.
+    fn printed(events: &[Event]) -> String {
+        let (output, options) = (Arc::new(Recorder::default()), options());
+        let ui = Ui::new(Arc::<Recorder>::clone(&output), false, false, false);
+        let mut progress = Progress::new(&ui, &options);
+        events.iter().for_each(|event| progress.event(event));
+        output.text(Stream::Out)
+    }
+
+    #[test]
+    fn a_service_that_comes_and_goes_is_called_healthy_once() {
+        let healthy = seen(HealthVerdict::Healthy, "HTTP 200 at http://127.0.0.1:80/", Some(80));
+        let starting = seen(HealthVerdict::Starting, "connection refused", Some(80));
+        assert_eq!(
+            printed(&[starting.clone(), healthy.clone(), starting, healthy]),
+            "✅ Db healthy (port 80)\n"
+        );
+    }
+
+    #[test]
+    fn an_open_port_is_not_shown_as_an_answer() {
+        let open = seen(HealthVerdict::Healthy, "port open: 5433", Some(5433));
+        assert_eq!(printed(&[open]), "✅ Db healthy (port open: 5433)\n");
+        let runs = seen(HealthVerdict::Healthy, "runs without a restart", None);
+        assert_eq!(printed(&[runs]), "✅ Db healthy (runs without a restart)\n");
+    }
+}

@@ -182,7 +182,13 @@ fn port_taken(sample: &Sample) {
         .map(|l| if l.starts_with("API_PORT") { format!("API_PORT={taken}\n") } else { format!("{l}\n") })
         .collect();
     fs::write(&path, other).expect("the file is written");
-    call(sample, &["deploy-staging", "--skip-build"]).expect(3, &[&taken]);
+    let compose =
+        fs::read_to_string(sample.deployment().join("docker-compose.yml")).expect("the file is there");
+    let service = compose.lines().skip_while(|line| *line != "  backend:");
+    let below = service.take_while(|line| *line != "    ports:").count();
+    let line = compose.lines().take_while(|line| *line != "  backend:").count() + below + 1;
+    let place = format!("docker-compose.yml:{line}: services.backend.ports");
+    call(sample, &["deploy-staging", "--skip-build"]).expect(3, &[&taken, &place]);
     fs::write(&path, text).expect("the file is written");
 }
 

@@ -124,6 +124,11 @@ impl Drop for Stack<'_> {
                 }
             }
         }
+        // The engine's note of the ledger.
+        let folder = format!("label=ala-promote.ledger.dir={}", self.dir().display());
+        for volume in docker(&["volume", "ls", "-q", "--filter", &folder]).split_whitespace() {
+            docker(&["volume", "rm", volume]);
+        }
         let reference = format!("reference={}-web", self.name);
         let images = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &reference]);
         for image in images.split_whitespace() {

@@ -24,6 +24,12 @@ async fn a_plan_that_is_refused_is_not_recorded() {
         assert_eq!(ran.code, 3, "{}", ran.screen);
     }
     assert!(!world.dir().join(".ala-promote").exists());
+
+    // Where there is a record, it stays as it is.
+    assert_eq!(world.run("./promote-to-production").await.code, 3);
+    let history = world.run("ala-promote history").await.out;
+    assert_eq!(world.run("./promote-to-production --dry-run").await.code, 3);
+    assert_eq!(world.run("ala-promote history").await.out, history);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod health;
 mod image;
 mod name;
 mod operation;
+mod places;
 mod release;
 mod secret;
 mod stack;
@@ -16,6 +17,8 @@ pub use name::{
     EnvironmentName, MAX_NAME_BYTES, NameError, OperationId, ProjectName, ReleaseTag, ServiceName, StepId,
 };
 pub use operation::{Actor, Outcome, Request, Verb};
+pub use places::Places;
+pub(crate) use places::located;
 pub use release::{Release, ReleaseImage, ReleaseKind, SourceState};
 pub use secret::{FingerprintKey, Secret};
 pub use stack::{

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnvironmentName, ImageId, ImageIdentity, ImageReference, ProjectName, Secret, ServiceName};
+use super::{
+    EnvironmentName, ImageId, ImageIdentity, ImageReference, Places, ProjectName, Secret, ServiceName,
+};
 
 /// All that a call of Compose needs to mean one environment and no other. Part of plans, so that a recovery needs no
 /// config file.
@@ -53,6 +55,8 @@ pub struct Render {
     pub networks: BTreeMap<String, Resource>,
     /// Named volumes by their key in the files.
     pub volumes: BTreeMap<String, Resource>,
+    /// Where the files say it; empty where that is not known.
+    pub places: Places,
     /// What was noticed on the way and the reader should know, such as shell variables that were dropped.
     pub notes: Vec<String>,
 }
@@ -185,6 +189,12 @@ impl Container {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.state == ContainerState::Running
+    }
+
+    /// Whether it is meant to run: one that crashes again and again is between two runs half of the time.
+    #[must_use]
+    pub fn is_meant_to_run(&self) -> bool {
+        matches!(self.state, ContainerState::Running | ContainerState::Restarting)
     }
 
     /// Whether it was made from this image.

@@ -73,7 +73,7 @@ pub struct ContainerBefore {
     pub name: String,
     /// Its image.
     pub image: ImageId,
-    /// Whether it runs.
+    /// Whether it runs, or is between two runs.
     pub running: bool,
 }
 

@@ -487,3 +487,23 @@ async fn what_runs_from_an_image_that_is_gone_can_not_be_adopted() {
     let refusal = planned_with(&host, crate::host::request("staging", DEPLOY), gone).await.unwrap_err();
     says(&refusal.to_string(), &["[adoption]", "the image that backend runs is gone"]);
 }
+
+// What is refused on a protected environment
+
+#[tokio::test]
+async fn what_is_handy_on_staging_is_refused_on_production() {
+    let host = Host::new();
+    let kept = Verb::Deploy { build: true, keep_failed: true };
+    says(&refusal(&host, "production", kept).await, &["[protected]", "left running on production"]);
+    says(&refusal(&host, "production", SKIP_BUILD).await, &["[protected]", "not tested on staging"]);
+}
+
+#[tokio::test]
+async fn backups_in_a_build_context_are_refused() {
+    let host = Host::new();
+    let root = host.world.root().display().to_string();
+    edit(&host, "production", |e| {
+        e.service("backend").build_setting("context", &root);
+    });
+    says(&refusal(&host, "production", DEPLOY).await, &["[database]", "build context"]);
+}

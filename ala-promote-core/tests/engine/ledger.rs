@@ -192,7 +192,15 @@ async fn no_secret_is_recorded() {
             })
             .unwrap();
     }
+    host.world
+        .edit("production", |e| {
+            drop(e.service("frontend").port(443, 443).environment("ORIGIN", "https://www.example.com/app"));
+        })
+        .unwrap();
     host.deploy("second").await;
+    let plan = host.plan("production", Verb::Promote).await.unwrap();
+    let address = ("Frontend".to_owned(), "https://www.example.com/app".to_owned());
+    assert!(plan.addresses.contains(&address), "{:?}", plan.addresses);
     host.promote().await;
     let text = String::from_utf8(host.ledger.bytes()).unwrap();
     for secret in ["pa55", "s3cr3t"] {

@@ -315,3 +315,19 @@ async fn no_engine_is_an_error_of_the_environment_and_nothing_is_recorded() {
     assert_eq!(error.kind(), EngineErrorKind::Environment);
     assert!(host.ledger.bytes().is_empty());
 }
+
+#[tokio::test]
+async fn what_fails_once_after_the_commit_is_tried_again() {
+    let host = Host::with_release(false).await;
+    let calls = {
+        let other = Host::with_release(false).await;
+        other.faults.restart(FaultPlan::new());
+        other.promote().await;
+        other.faults.calls()
+    };
+    let discard = calls.iter().find(|call| call.method == "stacks.discard_snapshot").unwrap().number;
+    let once = Fate::FailBefore(ala_promote_core::backend::BackendErrorKind::Failed);
+    host.faults.restart(FaultPlan::new().at(discard, once));
+    host.promote().await;
+    assert!(host.snapshots().is_empty());
+}

@@ -8,6 +8,7 @@ mod env_file;
 mod failure;
 mod invocation;
 mod model;
+mod places;
 mod prepared;
 mod raw;
 mod render;
@@ -118,6 +119,7 @@ impl Compose {
             profiles: &profiles,
             separator: self.separator(stack, &prepared).await?,
             env_files: &env_files,
+            raw: &prepared.raw,
             scrub: &prepared.scrub,
         };
         let render = context.render(&model, prepared.notes())?;

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
+use ala_promote_core::domain::Places;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Tagged};
+
+use super::places::lines;
 
 /// How deep `extends` and `include` are followed.
 const MAX_DEPTH: usize = 8;
@@ -22,6 +25,8 @@ pub(super) struct RawFile {
     pub(super) text: String,
     /// Whether it could be read as a Compose file; if not, it reads as empty.
     pub(super) understood: bool,
+    /// Whether its services are the stack's; those of a file that a service only extends are not.
+    is_merged: bool,
     content: Content,
 }
 
@@ -66,7 +71,8 @@ impl RawFile {
         let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
         let content = serde_saphyr::from_str_with_options(&text, options);
         let understood = content.is_ok();
-        Ok(Self { path: path.to_owned(), text, understood, content: content.unwrap_or_default() })
+        let content = content.unwrap_or_default();
+        Ok(Self { path: path.to_owned(), text, understood, is_merged: true, content })
     }
 
     /// The project's name, if the file gives one; variables not filled in.
@@ -179,7 +185,7 @@ impl RawFiles {
                 if let Some(base) = other.service(base) {
                     self.extended(&other, base, &folder(&other.path), depth + 1, paths);
                 }
-                self.read.push(other);
+                self.read.push(RawFile { is_merged: false, ..other });
             }
         } else if let Some(base) = file.service(base).filter(|_| depth < MAX_DEPTH) {
             self.extended(file, base, dir, depth + 1, paths);
@@ -191,6 +197,18 @@ impl RawFiles {
         if tag.as_deref() != Some("!reset") {
             paths.extend(texts(files, "path").map(|path| dir.join(path).to_string_lossy().into_owned()));
         }
+    }
+
+    /// In which lines of which files the stack's keys stand; paths are relative to `dir` where they are inside.
+    pub(super) fn places(&self, dir: &Path) -> Places {
+        let mut places = Places::default();
+        for file in self.read.iter().filter(|file| file.is_merged) {
+            let name = file.path.strip_prefix(dir).unwrap_or(&file.path).display();
+            for (path, line) in lines(&file.text) {
+                places.add(path, format!("{name}:{line}"));
+            }
+        }
+        places
     }
 
     fn follow(&mut self, path: &str, dir: &Path, depth: usize) -> Option<RawFile> {
@@ -273,6 +291,26 @@ mod tests {
         assert_eq!(env_files(dir, &paths, "c"), ["inc/inc.env"]);
         assert_eq!(env_files(dir, &paths, "d"), [".env.e"]);
         assert_eq!(RawFiles::read(dir, &paths).unwrap().not_followed, ["${X}.yml"]);
+    }
+
+    #[test]
+    fn places_are_in_order_of_the_files_and_of_the_stack_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        write(dir, "stack/common.yml", "services:\n  base:\n    image: x\n  other:\n    image: y\n");
+        let base = write(
+            dir,
+            "stack/a.yml",
+            "services:\n  web:\n    extends: {file: common.yml, service: base}\n    ports: []\n  other:\n    build: .\n",
+        );
+        let over = write(dir, "over.yml", "services:\r\n  web:\r\n    ports: []\r\n");
+        let broken = write(dir, "stack/broken.yml", "services:\n  web: {\n");
+        let own = dir.join("stack");
+        let places = RawFiles::read(&own, &[base, over.clone(), broken]).unwrap().places(&own);
+        let over = format!("{}:3", over.display());
+        assert_eq!(places.of("services.web.ports"), ["a.yml:4", over.as_str()]);
+        assert_eq!(places.of("services.web.image")[0], "a.yml:2", "brought in by `extends`");
+        assert_eq!(places.of("services.other.image"), ["a.yml:5"], "of a file that is only extended");
     }
 
     #[test]

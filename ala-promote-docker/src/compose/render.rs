@@ -10,6 +10,7 @@ use ala_promote_core::domain::{
 use serde_json::Value;
 
 use super::model::{Build, Keys, Model, Mount, Named, Port, Service, undouble};
+use super::raw::RawFiles;
 use super::scrub::Scrubber;
 use super::tool::Family;
 
@@ -23,6 +24,8 @@ pub(super) struct Context<'a> {
     pub(super) separator: char,
     /// The `env_file` paths of each service.
     pub(super) env_files: &'a BTreeMap<String, Vec<PathBuf>>,
+    /// The files themselves.
+    pub(super) raw: &'a RawFiles,
     /// Keeps values out of errors.
     pub(super) scrub: &'a Scrubber,
 }
@@ -47,7 +50,14 @@ impl Context<'_> {
         };
         let networks = self.resources(used(|spec| &spec.networks), &model.networks);
         let volumes = self.resources(used(|spec| &spec.volumes), &model.volumes);
-        Ok(Render { stack: self.stack.clone(), services, networks, volumes, notes })
+        Ok(Render {
+            stack: self.stack.clone(),
+            services,
+            networks,
+            volumes,
+            places: self.raw.places(&self.stack.dir),
+            notes,
+        })
     }
 
     fn invalid(&self, detail: String) -> BackendError {

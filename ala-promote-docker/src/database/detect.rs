@@ -8,6 +8,10 @@ use super::server::{Server, configured, from_environment, server_of};
 use super::{Databases, QUESTION_LIMIT};
 use crate::exec;
 
+/// Exits with 0 where a server answers (0) or is not ready yet (1). A program that is missing must not look like the
+/// latter: for that, shells give 127 or, as bash does, 1.
+const SERVES: &str = "command -v pg_dump >/dev/null || exit 9; pg_isready -q -t 3; [ $? -le 1 ]";
+
 impl Databases {
     pub(super) async fn detect_all(
         &self,
@@ -61,8 +65,7 @@ impl Databases {
     /// Whether an image that says nothing holds a server: `pg_dump` is there, and a server answers on the socket. The
     /// client alone is in many an application's image.
     async fn serves(&self, container: &Container) -> BackendResult<bool> {
-        let script = "command -v pg_dump >/dev/null && pg_isready -q -t 3; [ $? -le 1 ]";
-        let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+        let command = ["sh", "-c", SERVES].map(str::to_owned).to_vec();
         let what = format!("look whether {} is a database", container.name);
         match exec::run(&self.engine, &container.id, command, Vec::new(), &what, QUESTION_LIMIT).await {
             Ok(ended) => Ok(ended.exit_code == 0),
@@ -105,4 +108,19 @@ impl Databases {
 /// Of a service's variables only those that name things are looked at.
 fn is_name(key: &str) -> bool {
     matches!(key, "PGDATA" | "POSTGRES_USER" | "POSTGRES_DB" | "POSTGRES_USER_FILE" | "POSTGRES_DB_FILE")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_without_pg_dump_is_no_database_whatever_its_shell() {
+        let shells = ["/bin/sh", "/bin/bash"];
+        for shell in shells.into_iter().filter(|shell| std::path::Path::new(shell).exists()) {
+            let mut command = std::process::Command::new(shell);
+            let ended = command.args(["-c", SERVES]).env("PATH", "/nonexistent").status().unwrap();
+            assert!(!ended.success(), "{shell}");
+        }
+    }
 }

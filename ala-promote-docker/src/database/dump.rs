@@ -31,6 +31,8 @@ const LOCK_WAIT: &str = "--lock-wait-timeout=60s";
 const SILENCE: Duration = Duration::from_secs(600);
 /// Most that is kept of what pg_dump complains of, in bytes.
 const MAX_STDERR_BYTES: usize = 8192;
+/// What the application names of our dumps begin with.
+const APPLICATION: &str = "ala-promote-";
 /// PostgreSQL cuts application names here.
 const MAX_APPLICATION_NAME_BYTES: usize = 63;
 /// How often progress is told, in bytes.
@@ -81,8 +83,7 @@ impl Databases {
         }
         let look = self.running(stack, target, &what).await?;
         let application = application_name(operation);
-        // A killed try of this operation may have left one that holds locks on every table.
-        self.end_sessions(&look, target, &application).await?;
+        self.end_sessions(&look, target).await?;
         let started_at = Timestamp::now();
         let output = Output::create(names.file_partial.clone())?;
         let dumped = tokio::select! {
@@ -92,7 +93,7 @@ impl Databases {
         };
         if dumped.is_err() {
             // Best effort: a session that outlives us waits for a reader, and is ended by the next try.
-            if let Err(error) = self.end_sessions(&look, target, &application).await {
+            if let Err(error) = self.end_sessions(&look, target).await {
                 tracing::debug!(%error, "the session of a dump that was stopped may be left");
             }
         }
@@ -140,16 +141,13 @@ impl Databases {
         }
     }
 
-    /// Ends what runs under an application name of ours.
-    async fn end_sessions(
-        &self,
-        look: &Look,
-        target: &DatabaseTarget,
-        application: &str,
-    ) -> BackendResult<()> {
-        // Operation ids have no character that would need quoting.
+    /// Ends the dumps of ours that run in this database, also those of operations that were killed: they hold locks on
+    /// every table, and the next release's migration would wait for them. No other is at work: the project's lock is ours.
+    async fn end_sessions(&self, look: &Look, target: &DatabaseTarget) -> BackendResult<()> {
         let statement = format!(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '{application}'"
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = current_database() AND usename = current_user \
+             AND application_name LIKE '{APPLICATION}%'"
         );
         let what = format!("reach the database {}", target.database);
         self.ask(look, target, &statement, &what).await.map(drop)
@@ -180,9 +178,8 @@ fn cut(what: &str, bytes: u64) -> BackendError {
 fn application_name(operation: &OperationId) -> String {
     // Ids differ at their end.
     let id = operation.as_str();
-    let prefix = "ala-promote-";
-    let room = MAX_APPLICATION_NAME_BYTES - prefix.len();
-    format!("{prefix}{}", id.get(id.len().saturating_sub(room)..).unwrap_or(id))
+    let room = MAX_APPLICATION_NAME_BYTES - APPLICATION.len();
+    format!("{APPLICATION}{}", id.get(id.len().saturating_sub(room)..).unwrap_or(id))
 }
 
 fn manifest(target: &DatabaseTarget, file: &Path, started_at: Timestamp, written: Written) -> BackupManifest {

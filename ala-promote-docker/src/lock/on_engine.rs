@@ -184,7 +184,7 @@ impl EngineLocks {
     /// Frees the name of a dead holder's lock. Of any number that do it at once one succeeds: the others rename what
     /// has the new name already, or is gone. Who succeeded is settled by who creates the name next.
     async fn move_aside(&self, project: &ProjectName, id: &str) -> BackendResult<()> {
-        let aside = format!("{}{TAKEN}{}", name(project), id.get(..12).unwrap_or(id));
+        let aside = format!("{}{}", aside(project), id.get(..12).unwrap_or(id));
         let options = RenameContainerOptionsBuilder::default().name(&aside).build();
         match self.engine.docker().rename_container(id, options).await {
             Ok(()) | Err(Error::DockerResponseServerError { .. }) => Ok(()),
@@ -195,7 +195,7 @@ impl EngineLocks {
     /// Removes what takeovers left, also those that were killed. Harmless if it fails: nobody looks at those names.
     async fn sweep(&self, project: &ProjectName) {
         let Ok(locks) = self.containers.labelled(LOCK_LABEL, project.as_str()).await else { return };
-        let taken = locks.iter().filter(|lock| name_of(lock).contains(TAKEN));
+        let taken = locks.iter().filter(|lock| is_aside(&name_of(lock), project));
         for id in taken.filter_map(|lock| lock.id.as_deref()) {
             if let Err(error) = self.remove(id).await {
                 tracing::debug!(%error, "a lock that was taken over is left");
@@ -216,6 +216,16 @@ fn name(project: &ProjectName) -> String {
     format!("ala-promote-lock-{project}")
 }
 
+/// What the names of locks begin with that were taken from the dead.
+fn aside(project: &ProjectName) -> String {
+    format!("{}{TAKEN}", name(project))
+}
+
+/// Projects may be called anything: the lock of `x-taken-y` is none that was taken.
+fn is_aside(container: &str, project: &ProjectName) -> bool {
+    container.starts_with(&aside(project))
+}
+
 fn has_name(inspect: &ContainerInspectResponse, name: &str) -> bool {
     inspect.name.as_deref().is_some_and(|found| found.trim_start_matches('/') == name)
 }
@@ -225,4 +235,16 @@ fn to_json(value: &impl serde::Serialize, what: &str) -> BackendResult<String> {
         BackendError::new(BackendErrorKind::Failed, what, "the holder's note can't be written")
             .with_source(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_s_own_lock_is_never_taken_for_one_that_was_taken() {
+        let project = ProjectName::new("ala-taken-over").unwrap();
+        assert!(!is_aside(&name(&project), &project));
+        assert!(is_aside(&format!("{}{TAKEN}0123456789ab", name(&project)), &project));
+    }
 }

@@ -107,7 +107,11 @@ impl Restore<'_> {
         if now.is("Paused") {
             docker.unpause_container(id).await.map_err(|error| engine_error(&what, error))?;
         }
-        if now.is("Running") {
+        if now.is_to_run() && !saved.is_to_run() {
+            // `up` starts also what it finds stopped and otherwise as it should be.
+            self.call.line(&format!("stopping {}, which did not run", saved.name));
+            self.stop(now).await?;
+        } else if now.is("Running") {
             if !self.is_being_stopped(now).await? {
                 return Ok(());
             }

@@ -13,7 +13,11 @@ async fn says_which_engine_it_is_and_two_live_side_by_side() {
     for (backend, engine) in &backends {
         let version = engine.name.split(' ').next().unwrap();
         let said = backend.describe();
-        assert!(said.starts_with(&format!("Docker Engine {version} (")), "{said}");
+        let is_containerd = engine
+            .docker(&["info", "--format", "{{json .DriverStatus}}"])
+            .contains("io.containerd.snapshotter.v1");
+        let store = if is_containerd { "containerd" } else { "classic" };
+        assert!(said.starts_with(&format!("Docker Engine {version} ({store} store), docker")), "{said}");
         assert_eq!(backend.probe().address(), engine.address);
     }
 }

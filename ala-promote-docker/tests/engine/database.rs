@@ -83,6 +83,7 @@ async fn detect(backend: &DockerBackend, stage: &Stage) -> Vec<DatabaseTarget> {
         services: [(service("db"), spec)].into(),
         networks: Default::default(),
         volumes: Default::default(),
+        places: Default::default(),
         notes: Vec::new(),
     };
     let containers = backend.stacks().containers(&stage.project()).await.unwrap();
@@ -220,6 +221,46 @@ async fn a_cancelled_dump_stops_at_once_and_leaves_nothing() {
         let error = while_dumping(&db, &call, || cancel.cancel()).await;
         assert_eq!(error.kind(), BackendErrorKind::Cancelled, "{error}");
         db.assert_nothing_in(db.file().parent().unwrap());
+        eventually("its session is gone", || db.sessions() == "0");
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_dump_waits_for_no_lock() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        db.psql("CREATE TABLE t (n int)");
+        let hold = "BEGIN; LOCK TABLE t; SELECT pg_sleep(120)";
+        let psql = ["psql", "-X", "-U", "ala_user", "-d", "ala_production", "-c", hold];
+        engine.docker(&[&["exec", "-d", &db.stage.id("db")][..], &psql].concat());
+        let cancel = CancelToken::new();
+        let call = Call::new(cancel.clone(), |_| {});
+        let file = db.file();
+        let watch = async {
+            let waits = "SELECT count(*) FROM pg_stat_activity
+                WHERE application_name = 'ala-promote-op-1' AND wait_event_type = 'Lock'";
+            while db.psql(waits) != "1" {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            cancel.cancel();
+        };
+        let (dumped, ()) = futures_util::join!(db.dump("op-1", &file, &call), watch);
+        assert_eq!(dumped.unwrap_err().kind(), BackendErrorKind::Cancelled);
+        // Its own limit is a minute; whoever comes next must not wait behind it.
+        eventually("its session is gone", || db.sessions() == "0");
+        db.assert_nothing_in(file.parent().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_dump_that_a_killed_operation_left_in_the_server_is_ended() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        let id = db.stage.id("db");
+        let sleep = ["psql", "-X", "-U", "ala_user", "-d", "ala_production", "-c", "SELECT pg_sleep(600)"];
+        engine.docker(&[&["exec", "-d", "-e", "PGAPPNAME=ala-promote-killed", &id][..], &sleep].concat());
+        eventually("it is there", || db.sessions() == "1");
+        db.dump("op-2", &db.file(), &Call::silent()).await.unwrap();
         eventually("its session is gone", || db.sessions() == "0");
     }
 }

@@ -49,6 +49,11 @@ async fn an_id_is_no_answer_to_a_reference() {
             backend.images().untag(&reference).await.unwrap();
         }
         assert!(backend.images().find(&id).await.unwrap().is_some());
+        // Nor is the beginning of an id one.
+        let short = ImageId::new(format!("sha256:{}", id.short()));
+        assert_eq!(backend.images().find(&short).await.unwrap(), None);
+        let error = backend.images().tag(&short, &stage.reference("two")).await.unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::NotFound, "{error}");
         let reference = stage.reference("one").to_string();
         assert_eq!(backend.images().find(&ImageId::new(reference)).await.unwrap(), None);
     }

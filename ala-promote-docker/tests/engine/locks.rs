@@ -132,6 +132,10 @@ async fn a_lock_that_was_removed_or_replaced_is_no_lock() {
         let scope = scope(&stage, stage.dir.path());
         let name = format!("ala-promote-lock-{}", stage.project());
         let guard = held(acquire(&backend, &scope, "op-1", None).await);
+        engine.docker(&["rename", &name, &format!("{name}-aside")]);
+        assert_eq!(guard.check().await.unwrap_err().kind(), BackendErrorKind::Conflict);
+        engine.docker(&["rename", &format!("{name}-aside"), &name]);
+        guard.check().await.unwrap();
         engine.docker(&["rm", &name]);
         assert_eq!(guard.check().await.unwrap_err().kind(), BackendErrorKind::Conflict);
         let elsewhere = LockScope { state_dir: stage.dir.path().join("elsewhere"), ..scope.clone() };

@@ -192,6 +192,23 @@ async fn what_is_still_the_saved_one_stays() {
 }
 
 #[tokio::test]
+async fn what_did_not_run_is_stopped_again() {
+    for engine in engines() {
+        let saved = Saved::new(&engine).await;
+        let web = &saved.ids[1];
+        engine.docker(&["stop", "-t", "0", web]);
+        let file = saved.stage.dir.path().join("state/stopped.json");
+        let stacks = saved.backend.stacks();
+        stacks.snapshot(&saved.stage.stack(), &saved.services, &file).await.unwrap();
+        // As `up` does.
+        engine.docker(&["start", web]);
+        stacks.restore(&saved.stage.stack(), &file, &Call::silent()).await.unwrap();
+        let running = engine.docker(&["inspect", "--format", "{{.State.Running}}", &saved.ids[0], web]);
+        assert_eq!(running.split_whitespace().collect::<Vec<_>>(), ["true", "false"]);
+    }
+}
+
+#[tokio::test]
 async fn a_restore_that_was_killed_is_done_by_the_next() {
     for engine in engines() {
         let saved = Saved::new(&engine).await;
@@ -228,6 +245,27 @@ async fn an_up_that_was_killed_is_put_back() {
             saved.check_containers();
         }
         saved.check().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stop_that_is_under_way_is_waited_for() {
+    for engine in engines() {
+        let saved = Saved::new(&engine).await;
+        // Its shell hears no SIGTERM: for three seconds the engine says that it runs.
+        let stop = saved.stage.engine.docker_command(&["stop", "-t", "3", &saved.ids[0]]).spawn();
+        let mut stop = stop.unwrap();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        saved.restore().await;
+        stop.wait().unwrap();
+        assert_eq!(saved.now(), saved.ids);
+        saved.check_containers();
+        // A signal for another end stops nothing.
+        let started = ["inspect", "--format", "{{.State.StartedAt}}", &saved.ids[0]];
+        let before = engine.docker(&started);
+        engine.docker(&["kill", "-s", "HUP", &saved.ids[0]]);
+        saved.restore().await;
+        assert_eq!(engine.docker(&started), before);
     }
 }
 

@@ -100,7 +100,11 @@ impl TestEngine {
     }
 
     pub(crate) fn try_docker(&self, args: &[&str]) -> Output {
-        self.command(&["docker".to_owned()], args).output().unwrap()
+        self.docker_command(args).output().unwrap()
+    }
+
+    pub(crate) fn docker_command(&self, args: &[&str]) -> Command {
+        self.command(&["docker".to_owned()], args)
     }
 
     /// The command line of this engine's Compose, for those who want to kill it.
@@ -199,7 +203,7 @@ impl Stage {
             args.extend(["--change", change]);
         }
         args.extend(["-", name.as_str()]);
-        let mut command = self.engine.command(&["docker".to_owned()], &args);
+        let mut command = self.engine.docker_command(&args);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(&tar.stdout).unwrap();

@@ -130,6 +130,7 @@ impl EnvironmentModel {
             services: self.services.iter().map(|(n, s)| (n.clone(), s.rendered(n, stack))).collect(),
             networks: named(&self.networks),
             volumes: named(&self.volumes),
+            places: Default::default(),
             notes: Vec::new(),
         })
     }

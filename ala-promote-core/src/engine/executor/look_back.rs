@@ -81,7 +81,7 @@ impl Executor<'_> {
             .into_iter()
             .filter(|container| services.contains(&container.service))
             .map(|container| ContainerBefore {
-                running: container.is_running(),
+                running: container.is_meant_to_run(),
                 service: container.service,
                 name: container.name,
                 image: container.image.id,
@@ -98,7 +98,8 @@ impl Executor<'_> {
     /// Services that were healthy must be so again.
     async fn health_difference(&self, plan: &Plan, stack: &StackRef) -> Option<String> {
         let images: BTreeMap<ServiceName, ImageIdentity> = BTreeMap::new();
-        let settings = HealthSettings { window: std::time::Duration::ZERO, ..health_settings(plan) };
+        // Over the whole window: a stop that somebody asked for before may still be on its way.
+        let settings = health_settings(plan);
         let expected =
             Expectation { stack, targets: &plan.before.healthy, images: &images, settings: &settings };
         // The operation may have been cancelled; the look that follows may not.

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{BuildSpec, Verb};
+use super::lines::seen_in_both;
+use crate::domain::{BuildSpec, Render, ServiceName, Verb};
 use crate::plan::pairing::promoted_services;
 use crate::plan::{Finding, ObservedEnvironment, PlanInput};
 
@@ -37,7 +38,13 @@ fn promoted_differences(input: &PlanInput<'_>, target: &ObservedEnvironment) -> 
                 target.render.stack.environment,
                 keys.join(", ")
             );
-            findings.push(with_mend(Finding::refuse(GATE, reason), building, target));
+            let ours = (&target.render, promoted.service);
+            let theirs = (building, promoted.builder);
+            findings.push(with_mend(
+                with_lines(Finding::refuse(GATE, reason), &keys, theirs, ours),
+                building,
+                target,
+            ));
         }
     }
     findings
@@ -61,15 +68,30 @@ fn early_notice(input: &PlanInput<'_>, target: &ObservedEnvironment) -> Vec<Find
                     next.name,
                     keys.join(", ")
                 );
-                findings.push(with_mend(Finding::note(GATE, reason), &target.render, next_observed));
+                let (ours, theirs) = ((&target.render, service), (&next_observed.render, service));
+                let note = with_lines(Finding::note(GATE, reason), &keys, ours, theirs);
+                findings.push(with_mend(note, &target.render, next_observed));
             }
         }
     }
     findings
 }
 
-fn with_mend(finding: Finding, building: &crate::domain::Render, target: &ObservedEnvironment) -> Finding {
-    let files = |render: &crate::domain::Render| {
+/// The lines of each key that differs.
+fn with_lines(
+    finding: Finding,
+    keys: &[String],
+    a: (&Render, &ServiceName),
+    b: (&Render, &ServiceName),
+) -> Finding {
+    keys.iter().fold(finding, |finding, key| {
+        let path = |service: &ServiceName| format!("services.{service}.{key}");
+        seen_in_both(finding, (a.0, &path(a.1)), (b.0, &path(b.1)))
+    })
+}
+
+fn with_mend(finding: Finding, building: &Render, target: &ObservedEnvironment) -> Finding {
+    let files = |render: &Render| {
         render.stack.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ")
     };
     finding

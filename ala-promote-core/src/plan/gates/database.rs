@@ -1,5 +1,7 @@
 //! Before a protected environment changes, its database can be backed up.
 
+use std::path::PathBuf;
+
 use crate::config::DatabaseChoice;
 use crate::domain::{ServiceName, Verb};
 use crate::plan::{Finding, PlanInput};
@@ -16,6 +18,14 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
             GATE,
             format!("nothing runs in {environment} yet, so there is nothing to back up"),
         )];
+    }
+    if let Some(context) = build_context_of_backups(input) {
+        return vec![
+            Finding::refuse(GATE, "backups would lie in a build context, and could be copied into an image")
+                .seen(format!("backups: {}", input.settings.backup.dir.display()))
+                .seen(format!("build context: {}", context.display()))
+                .mend("set [backup] dir in ala-promote.toml to a folder outside of it"),
+        ];
     }
     match &input.settings.backup.database {
         DatabaseChoice::None { reason } => {
@@ -35,6 +45,15 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
 pub(crate) fn takes_backup(input: &PlanInput<'_>) -> bool {
     let protected = input.environment().is_some_and(|environment| environment.protected);
     protected && matches!(input.request.verb, Verb::Promote | Verb::Deploy { .. })
+}
+
+/// The build context, of any environment, that backups would lie in.
+fn build_context_of_backups(input: &PlanInput<'_>) -> Option<PathBuf> {
+    let services = input.observed.environments.values().flat_map(|e| e.render.services.values());
+    let contexts = services.filter_map(|service| service.build.as_ref()?.settings.get("context"));
+    contexts
+        .map(|context| PathBuf::from(context.reveal()))
+        .find(|context| context.is_absolute() && input.settings.backup.dir.starts_with(context))
 }
 
 fn detected(input: &PlanInput<'_>) -> Vec<Finding> {

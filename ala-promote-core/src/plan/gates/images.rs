@@ -1,6 +1,7 @@
 //! Every service has an image to run, and one that is promoted.
 
-use crate::domain::Verb;
+use super::lines::seen_in;
+use crate::domain::{Render, Verb};
 use crate::plan::pairing::{PromotedService, promoted_services};
 use crate::plan::{Finding, PlanInput};
 
@@ -24,14 +25,18 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     for (service, spec) in &target.render.services {
         if spec.image.is_none() && spec.build.is_none() {
             findings.push(
-                Finding::refuse(GATE, format!("service {service} has neither `image` nor `build`"))
-                    .seen(format!("Compose files: {}", files.join(", ")))
-                    .mend(format!("add one of the two to `services.{service}`")),
+                seen_in(
+                    Finding::refuse(GATE, format!("service {service} has neither `image` nor `build`")),
+                    &target.render,
+                    &format!("services.{service}"),
+                )
+                .seen(format!("Compose files: {}", files.join(", ")))
+                .mend(format!("add one of the two to `services.{service}`")),
             );
         }
     }
-    findings.extend(promoted.iter().filter_map(|p| moves_a_release(input, p)));
-    findings.extend(promoted.iter().filter_map(|p| mixed_up(&promoted, p)));
+    findings.extend(promoted.iter().filter_map(|p| moves_a_release(input, &target.render, p)));
+    findings.extend(promoted.iter().filter_map(|p| mixed_up(&target.render, &promoted, p)));
     if let Verb::Deploy { build, .. } = input.request.verb {
         let is_built = |p: &PromotedService<'_>| build && promoted.iter().any(|b| builds_for(b, p));
         let is_there = |p: &PromotedService<'_>| input.observed.references.contains_key(p.reference);
@@ -53,20 +58,18 @@ fn builds_for(builder: &PromotedService<'_>, p: &PromotedService<'_>) -> bool {
 }
 
 /// A release's own tag must go on naming its image.
-fn moves_a_release(input: &PlanInput<'_>, p: &PromotedService<'_>) -> Option<Finding> {
+fn moves_a_release(input: &PlanInput<'_>, render: &Render, p: &PromotedService<'_>) -> Option<Finding> {
     let is_release = input.view.releases.keys().any(|tag| tag.as_str() == p.reference.tag());
     is_release.then(|| {
-        Finding::refuse(
-            GATE,
-            format!("service {} is started by a release's own tag, {}", p.service, p.reference),
-        )
-        .seen("that tag keeps the release's image; a deployment would move it to another one")
-        .mend(format!("use a tag that may move, such as {}:production", p.reference.repository()))
+        let reason = format!("service {} is started by a release's own tag, {}", p.service, p.reference);
+        seen_in(Finding::refuse(GATE, reason), render, &format!("services.{}.image", p.service))
+            .seen("that tag keeps the release's image; a deployment would move it to another one")
+            .mend(format!("use a tag that may move, such as {}:production", p.reference.repository()))
     })
 }
 
 /// A release has one image for each repository, under one tag.
-fn mixed_up(promoted: &[PromotedService<'_>], p: &PromotedService<'_>) -> Option<Finding> {
+fn mixed_up(render: &Render, promoted: &[PromotedService<'_>], p: &PromotedService<'_>) -> Option<Finding> {
     let differs = |other: &&PromotedService<'_>| {
         let builds = (p.spec.build.as_ref(), other.spec.build.as_ref());
         let two_builds = matches!(builds, (Some(ours), Some(theirs)) if ours != theirs);
@@ -77,13 +80,14 @@ fn mixed_up(promoted: &[PromotedService<'_>], p: &PromotedService<'_>) -> Option
     let other =
         promoted.iter().take_while(|o| o.service < p.service).filter(same_repository).find(differs)?;
     let repository = p.reference.repository();
+    let at = |p: &PromotedService<'_>| render.places.locate(&format!("services.{}", p.service));
     Some(
         Finding::refuse(
             GATE,
             format!("services {} and {} have different images in one repository", other.service, p.service),
         )
-        .seen(format!("services.{}: {}", other.service, other.reference))
-        .seen(format!("services.{}: {}", p.service, p.reference))
+        .seen(format!("{}: {}", at(other), other.reference))
+        .seen(format!("{}: {}", at(p), p.reference))
         .mend(format!("give each a repository of its own, such as {repository}-{}", p.service)),
     )
 }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::lines::seen_in_both;
 use crate::domain::{Render, Resource, ServiceName, Verb};
 use crate::plan::ports::{collide, wanted_ports};
 use crate::plan::{Finding, ObservedEnvironment, PlanInput, Severity};
@@ -20,7 +21,7 @@ fn between(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironme
     let mut findings = Vec::new();
     findings.extend(same_container_names(ra, rb));
     findings.extend(same_ports(input, a, b));
-    findings.extend(same_resources("volume", &ra.volumes, &rb.volumes).map(|(name, keys)| {
+    findings.extend(same_resources("volume", (ra, &ra.volumes), (rb, &rb.volumes)).map(|(name, keys)| {
         both(ra, rb, &format!("use the same volume {name}"))
             .seen(keys)
             .mend("give each a volume of its own name")
@@ -39,6 +40,10 @@ fn between(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironme
 
 fn both(a: &Render, b: &Render, what: &str) -> Finding {
     Finding::refuse(GATE, format!("{} and {} {what}", a.stack.environment, b.stack.environment))
+}
+
+fn at(render: &Render, path: &str) -> String {
+    format!("{}: {}", render.stack.environment, render.places.locate(path))
 }
 
 fn same_project(a: &Render, b: &Render) -> Option<Finding> {
@@ -61,7 +66,7 @@ fn same_container_names(a: &Render, b: &Render) -> Vec<Finding> {
         .filter(|(name, _)| theirs.contains_key(name))
         .map(|(name, service)| {
             both(a, b, &format!("both name a container {name}"))
-                .seen(format!("services.{service}.container_name"))
+                .seen(a.places.locate(&format!("services.{service}.container_name")))
                 .mend("give each a container_name of its own, or none")
         })
         .collect()
@@ -76,8 +81,8 @@ fn same_ports(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnviro
         {
             findings.push(
                 both(&a.render, &b.render, &format!("both publish port {published}"))
-                    .seen(format!("{}: services.{service}.ports", a.render.stack.environment))
-                    .seen(format!("{}: services.{other}.ports", b.render.stack.environment))
+                    .seen(at(&a.render, &format!("services.{service}.ports")))
+                    .seen(at(&b.render, &format!("services.{other}.ports")))
                     .mend("publish another port in one of them; Compose appends an overlay's `ports` to the base's"),
             );
         }
@@ -100,7 +105,13 @@ fn same_images(a: &Render, b: &Render) -> Vec<Finding> {
         .into_iter()
         .filter(|reference| theirs.contains(reference))
         .map(|reference| {
-            both(a, b, &format!("use the same image reference {reference}"))
+            let finding = both(a, b, &format!("use the same image reference {reference}"));
+            let uses = |render: &Render| {
+                let mut services = render.services.iter();
+                let user = services.find(|(_, spec)| spec.image.as_ref() == Some(&reference));
+                user.map_or_else(String::new, |(service, _)| format!("services.{service}.image"))
+            };
+            seen_in_both(finding, (a, &uses(a)), (b, &uses(b)))
                 .mend(format!("set `image:` in the overlay, such as {}:staging", reference.repository()))
         })
         .collect()
@@ -108,12 +119,13 @@ fn same_images(a: &Render, b: &Render) -> Vec<Finding> {
 
 fn same_resources<'a>(
     kind: &'a str,
-    a: &'a BTreeMap<String, Resource>,
-    b: &'a BTreeMap<String, Resource>,
+    (ra, a): (&'a Render, &'a BTreeMap<String, Resource>),
+    (rb, b): (&'a Render, &'a BTreeMap<String, Resource>),
 ) -> impl Iterator<Item = (String, String)> + 'a {
     a.iter().filter_map(move |(key, resource)| {
         let shared = b.iter().find(|(_, other)| other.name == resource.name)?;
-        Some((resource.name.clone(), format!("{kind}s.{key} and {kind}s.{}", shared.0)))
+        let at = |render: &Render, key: &str| render.places.locate(&format!("{kind}s.{key}"));
+        Some((resource.name.clone(), format!("{} and {}", at(ra, key), at(rb, shared.0))))
     })
 }
 
@@ -124,7 +136,7 @@ fn same_networks(a: &Render, b: &Render) -> Vec<Finding> {
         let joins = |spec: &crate::domain::ServiceSpec| spec.networks.iter().any(key);
         render.services.iter().filter(|(_, spec)| joins(spec)).map(|(service, _)| service.clone()).collect()
     };
-    same_resources("network", &a.networks, &b.networks)
+    same_resources("network", (a, &a.networks), (b, &b.networks))
         .map(|(name, keys)| {
             let (ours, theirs) = (joined(a, &name), joined(b, &name));
             let ambiguous: Vec<String> = ours.intersection(&theirs).map(ToString::to_string).collect();
@@ -152,8 +164,8 @@ fn same_databases(a: &Render, b: &Render) -> Vec<Finding> {
             let other = theirs.get(place)?;
             Some(
                 both(a, b, "use the same database")
-                    .seen(format!("{}: {key}", a.stack.environment))
-                    .seen(format!("{}: {other}", b.stack.environment))
+                    .seen(at(a, key))
+                    .seen(at(b, other))
                     .mend("give each a database of its own"),
             )
         })
@@ -207,7 +219,8 @@ fn foreign_env_files(a: &Render, b: &Render) -> Vec<Finding> {
                 format!("service {service} of {ours} gets the values of {other} from {}", theirs.display()),
             )
             .seen(format!(
-                "services.{service}.env_file: {} ({ours} renders it too: --env-file does not replace it)",
+                "{}: {} ({ours} renders it too: --env-file does not replace it)",
+                a.places.locate(&format!("services.{service}.env_file")),
                 theirs.display()
             ))
             .mend("replace `env_file:` by `environment:` with the variables that the service needs")

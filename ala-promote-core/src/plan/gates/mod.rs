@@ -4,6 +4,7 @@ mod build_parity;
 mod database;
 mod images;
 mod inherited_ports;
+mod lines;
 mod isolation;
 mod ports_free;
 mod source;

@@ -1,5 +1,6 @@
 //! Host ports that the stack asks for are free, or its own.
 
+use super::lines::seen_in;
 use crate::plan::ports::{collide, wanted_ports};
 use crate::plan::{Finding, PlanInput};
 
@@ -16,8 +17,9 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
             .iter()
             .find(|held| held.project.as_ref() != Some(own) && collide(&held.port, port));
         if let (Some(taken), Some(published)) = (taken, port.published) {
+            let reason = format!("port {published} that service {service} publishes is taken");
             findings.push(
-                Finding::refuse(GATE, format!("port {published} that service {service} publishes is taken"))
+                seen_in(Finding::refuse(GATE, reason), &target.render, &format!("services.{service}.ports"))
                     .seen(format!("port {published} is held by {}", taken.holder))
                     .mend(format!("stop what holds it, or publish another port for {service}")),
             );

@@ -23,7 +23,7 @@ pub(super) fn look(
             service: container.service.clone(),
             name: container.name.clone(),
             image: container.image.id.clone(),
-            running: container.is_running(),
+            running: container.is_meant_to_run(),
         })
         .collect();
     containers.sort();

@@ -16,6 +16,9 @@ pub(super) fn draft<'a>(
     keep_failed: bool,
 ) -> Result<Draft<'a>, Finding> {
     let mut draft = Draft::new(input)?;
+    if let Some(finding) = not_on_protected(&draft, build, keep_failed) {
+        return Err(finding);
+    }
     draft.keep_failed = keep_failed;
     draft.pin()?;
     let images = if build { build_images(&mut draft)? } else { tagged_images(&draft)? };
@@ -44,6 +47,23 @@ pub(super) fn draft<'a>(
     let temporary = if build { build_references(&draft)?.into_values().collect() } else { Vec::new() };
     draft.retire(temporary);
     Ok(draft)
+}
+
+/// What is handy where one tests would leave people with a broken release, or with one that nobody tested.
+fn not_on_protected(draft: &Draft<'_>, build: bool, keep_failed: bool) -> Option<Finding> {
+    let environment = Some(draft.environment).filter(|environment| environment.protected)?;
+    let refuse = |reason: String| Finding::refuse("protected", reason);
+    if keep_failed {
+        return Some(
+            refuse(format!("a failed release can't be left running on {}", environment.name))
+                .mend("the same command without --keep-failed: what ran before is put back"),
+        );
+    }
+    let from = environment.from.as_ref().filter(|_| !build)?;
+    Some(
+        refuse(format!("an image that was not tested on {from} would go to {}", environment.name))
+            .mend(format!("deploy it to {from} with --skip-build, then promote it")),
+    )
 }
 
 /// In a protected environment the images before stay at hand under the documented name, unless they are what comes.

@@ -46,6 +46,7 @@ fn captured(family: Family) -> Render {
     };
     let env_files = BTreeMap::from([("web".to_owned(), vec![PathBuf::from("/srv/app/.env.extra")])]);
     let scrub = Scrubber::default();
+    let raw = RawFiles::read(Path::new("/srv/app"), &[]).unwrap();
     let separator = if family == Family::One { '_' } else { '-' };
     Context {
         stack: &stack,
@@ -53,6 +54,7 @@ fn captured(family: Family) -> Render {
         profiles: &["extra".into()],
         separator,
         env_files: &env_files,
+        raw: &raw,
         scrub: &scrub,
     }
     .render(&model, Vec::new())
