@@ -110,17 +110,18 @@ pub(crate) fn started_until(sample: &Sample, line: &[&str], marker: &str) -> Chi
     let ledger = sample.deployment().join(".ala-promote/ledger/000001.jsonl");
     let records = || std::fs::read_to_string(&ledger).unwrap_or_default();
     let before = records().len();
-    let child = command(sample, line).spawn().expect("it starts");
+    let mut child = command(sample, line).spawn().expect("it starts");
     let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let new = records();
-        let new = new.get(before..).unwrap_or_default();
-        if step_is_started(new, marker) {
-            return child;
+    let is_started = || step_is_started(records().get(before..).unwrap_or_default(), marker);
+    while !is_started() {
+        if Instant::now() > deadline {
+            child.kill().expect("it is killed");
+            child.wait().expect("it is gone");
+            panic!("the step {marker} of {line:?} never started: {}", records());
         }
-        assert!(Instant::now() < deadline, "the step never started: {new}");
         std::thread::sleep(Duration::from_millis(2));
     }
+    child
 }
 
 /// Whether the new records start the step that does this.
