@@ -112,15 +112,11 @@ pub(crate) fn started_until(sample: &Sample, line: &[&str], marker: &str) -> Chi
     let before = records().len();
     let child = command(sample, line).spawn().expect("it starts");
     let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let new = records();
-        let new = new.get(before..).unwrap_or_default();
-        if step_is_started(new, marker) {
-            return child;
-        }
-        assert!(Instant::now() < deadline, "the step never started: {new}");
+    while !step_is_started(records().get(before..).unwrap_or_default(), marker) {
+        assert!(Instant::now() < deadline, "the step never started: {}", records());
         std::thread::sleep(Duration::from_millis(2));
     }
+    child
 }
 
 /// Whether the new records start the step that does this.
