@@ -5,6 +5,7 @@ use std::fs;
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
 use crate::engines::on_every_engine;
+use crate::privileged;
 use crate::script::{answer, call, called, command, hurry, running};
 
 use Environment::{Production, Staging};
@@ -23,6 +24,10 @@ fn before_anything_runs() {
         unsupported_engine(&sample);
         no_compose(&sample);
         compose_v1_with_a_new_engine(&sample);
+        if privileged::is_root() {
+            privileged::read_only(&sample);
+            privileged::no_permission_for_the_socket(&sample);
+        }
         assert!(running(&sample, Staging).is_empty() && running(&sample, Production).is_empty());
     });
 }
@@ -130,6 +135,10 @@ fn while_it_runs_on(engine: &EngineEnv) {
     two_databases(&sample);
     database_down(&sample);
     state_deleted(&sample);
+    if privileged::is_root() {
+        privileged::read_only(&sample);
+        privileged::full_disk(&sample);
+    }
 
     assert_eq!(running(&sample, Staging), staging);
     assert_eq!(running(&sample, Production), production);

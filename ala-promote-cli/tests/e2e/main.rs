@@ -12,6 +12,8 @@ mod document_shape;
 #[cfg(test)]
 mod engines;
 #[cfg(test)]
+mod privileged;
+#[cfg(test)]
 mod put_back;
 #[cfg(test)]
 mod script;
