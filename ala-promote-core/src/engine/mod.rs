@@ -1,5 +1,6 @@
 //! Carrying plans out: what comes next is decided by a pure state machine over records, and done by one loop.
 
+mod begin_anew;
 #[expect(clippy::module_inception, reason = "the type that the module is named after")]
 mod engine;
 mod error;
