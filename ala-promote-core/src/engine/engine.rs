@@ -13,7 +13,7 @@ use super::{EngineError, Progress, Run, StepHandler};
 use crate::backend::{Backend, CancelToken, Clock, LockGuard, Witnessed};
 use crate::config::Settings;
 use crate::domain::{
-    Actor, EnvironmentName, ImageId, OperationId, Outcome, Release, Request, ServiceName, Verb,
+    Actor, EnvironmentName, ImageId, OperationId, Outcome, Release, Request, ServiceName, StackRef, Verb,
 };
 use crate::event::Event;
 use crate::ledger::{Body, GivenUp, Journal, LedgerView};
@@ -79,6 +79,10 @@ impl Engine {
         EngineBuilder { inner: Inner { settings, backend, clock, journal, actor, gates, handlers } }
     }
 
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     /// Looks at one environment as a rollback would, since that asks for the least.
     pub(super) async fn look(
         &self,
@@ -128,6 +132,15 @@ impl Engine {
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.inner.journal
+    }
+
+    /// Finds out what project, files and env file an environment means. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Stacks::resolve`](crate::backend::Stacks::resolve) gives them.
+    pub async fn find_stack(&self, environment: &EnvironmentName) -> Result<StackRef, EngineError> {
+        self.inner.known(environment)?;
+        Ok(self.inner.backend.stacks().resolve(&self.inner.settings, environment).await?)
     }
 
     /// Looks, and decides what the operation will do. Changes nothing, and writes nothing.

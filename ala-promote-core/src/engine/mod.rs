@@ -17,4 +17,4 @@ pub use error::{EngineError, EngineErrorKind};
 pub use handler::StepHandler;
 pub use progress::{Next, Progress};
 pub use run::Run;
-pub use status::{EnvironmentStatus, ServiceStatus};
+pub use status::{EnvironmentStatus, ServiceStatus, UnfinishedStatus};

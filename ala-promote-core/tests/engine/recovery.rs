@@ -37,6 +37,8 @@ async fn a_killed_operation_is_named_until_it_is_recovered() {
     let again = host.plan("production", Verb::Promote).await;
     assert!(matches!(&again, Err(e) if e.kind() == EngineErrorKind::NeedsRecovery), "{again:?}");
     assert!(again.unwrap_err().to_string().contains(operation.as_str()));
+    let unfinished = host.engine().status(&"production".parse().unwrap()).await.unwrap().unfinished.unwrap();
+    assert_eq!((unfinished.operation, unfinished.at_work), (operation, false));
     // Staging is not held up.
     committed(host.operate("staging", DEPLOY).await);
     let outcomes = host.recover().await;
@@ -74,6 +76,8 @@ async fn while_the_other_is_at_work_it_is_locked_and_not_in_need_of_recovery() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(error.is_retryable());
+    let status = host.engine().status(&"production".parse().unwrap()).await.unwrap();
+    assert!(status.unfinished.unwrap().at_work);
     let error = host.engine().run(second).finish(|_| {}).await.unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::Locked);
     let unfinished = host.engine().unfinished().unwrap();
