@@ -48,6 +48,9 @@ impl<'a> Progress<'a> {
         self.ui.line(&json::event(event));
         match event {
             Event::Started { plan, recovering } => self.started(plan, *recovering),
+            Event::WaitingForChildren { children } => self
+                .ui
+                .say(&format!("Waiting for what the dead process had started: {}", children.join(", "))),
             Event::StepStarted { step, .. } => {
                 self.swapped |= matches!(self.action(step), Some(Action::Swap { .. }));
             }

@@ -268,6 +268,8 @@ pub struct LockHolder {
     pub since: jiff::Timestamp,
     /// What it does: `promote production`.
     pub what: String,
+    /// The id of the ledger that holds its records.
+    pub ledger: String,
 }
 
 /// What is to be excluded.
@@ -293,9 +295,15 @@ pub enum Acquired {
     Busy {
         /// Who, as far as it left a note.
         holder: Option<LockHolder>,
-        /// Whether that process is alive, or left children that still work; `false`: it died, and `recover` may take
-        /// over.
+        /// Whether that process is alive, as far as can be seen; `false`: it died, and `recover` may take over.
         alive: bool,
+    },
+    /// Its holder died, and children of it still work: they must end before anybody may take over.
+    Orphaned {
+        /// Who held it.
+        holder: LockHolder,
+        /// The children, each as people find it: `4242 docker-compose`.
+        children: Vec<String>,
     },
 }
 
@@ -304,7 +312,8 @@ pub enum Acquired {
 pub trait Lock: Send + Sync {
     /// Asks for the lock; never waits.
     /// - Of any number that ask at once, at most one gets it.
-    /// - `take_over` names an operation whose dead holder's lock is taken; a live holder's never is.
+    /// - `take_over` names an operation whose dead holder's lock is taken; a live holder's never is, nor one whose
+    ///   children still work.
     async fn acquire(
         &self,
         scope: &LockScope,
@@ -342,5 +351,6 @@ pub trait Witness: Send + Sync {
     async fn read(&self, dir: &Path) -> BackendResult<Option<Witnessed>>;
 
     /// Replaces it. A reader finds the old one or the new one, never none.
+    /// - A later note of the same ledger, by an operation that ended meanwhile, stays.
     async fn write(&self, dir: &Path, witnessed: &Witnessed) -> BackendResult<()>;
 }

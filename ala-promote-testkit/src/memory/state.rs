@@ -54,6 +54,8 @@ pub struct HeldLock {
     pub holder: LockHolder,
     /// Whether the holder is alive.
     pub alive: bool,
+    /// A child of a dead holder, and until when it works.
+    pub child: Option<(String, Timestamp)>,
     /// Tells this holding from any other.
     pub(super) token: u64,
 }
