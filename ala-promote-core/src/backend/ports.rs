@@ -199,6 +199,12 @@ pub trait Database: Send + Sync {
         file: &Path,
         call: &Call,
     ) -> BackendResult<BackupManifest>;
+
+    /// Ensures that nothing incomplete is left of a dump to `file` that this operation began, also where it was killed.
+    /// - A complete backup stays, with its manifest: it is true, and harms nothing.
+    /// - Files of other operations stay.
+    /// - Succeeds when there is nothing, not even a folder.
+    async fn discard_partial(&self, operation: &OperationId, file: &Path) -> BackendResult<()>;
 }
 
 /// A database that can be backed up.

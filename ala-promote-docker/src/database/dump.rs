@@ -251,6 +251,30 @@ async fn made_before(
     Ok(signed.manifest)
 }
 
+/// Removes what a dump that was killed left under its partial names; a whole one whose manifest alone has not got its
+/// name yet gets it.
+pub(super) async fn discard_partial(operation: &OperationId, file: &Path) -> BackendResult<()> {
+    let names = Names::new(file, operation);
+    let is_whole = file.symlink_metadata().is_ok() && names.manifest_partial.symlink_metadata().is_ok();
+    if is_whole {
+        match made_before(&names, operation, "complete a backup").await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() != BackendErrorKind::Conflict => return Err(error),
+            // The file is somebody else's.
+            Err(_) => {}
+        }
+    }
+    for partial in [&names.file_partial, &names.manifest_partial] {
+        durable::ensure_removed(partial).map_err(|error| {
+            let what = format!("remove the incomplete backup {}", partial.display());
+            BackendError::new(BackendErrorKind::Failed, what, "the file can't be removed")
+                .with_hint("remove it by hand, then: ala-promote recover")
+                .with_source(error)
+        })?;
+    }
+    Ok(())
+}
+
 async fn hash_file(path: &Path) -> std::io::Result<(u64, String)> {
     let mut file = tokio::fs::File::open(path).await?;
     let (mut hash, mut bytes, mut piece) = (Sha256::new(), 0, vec![0; 256 << 10]);
@@ -319,6 +343,29 @@ mod tests {
         std::fs::write(&file, b"dumq").unwrap();
         let changed = made_before(&names, &ours, "test").await.unwrap_err();
         assert_eq!(changed.kind(), BackendErrorKind::Conflict);
+    }
+
+    #[tokio::test]
+    async fn only_what_is_incomplete_and_ours_is_discarded() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("backup.sql");
+        let (ours, others) = (operation("op-1"), operation("op-2"));
+        discard_partial(&ours, &dir.path().join("no/such/folder/backup.sql")).await.unwrap();
+        let [names, foreign] = [&ours, &others].map(|operation| Names::new(&file, operation));
+        durable::write_partial(&foreign.file_partial, b"theirs").unwrap();
+        durable::write_partial(&names.file_partial, b"du").unwrap();
+        durable::write_partial(&names.manifest_partial, b"{").unwrap();
+        discard_partial(&ours, &file).await.unwrap();
+        assert!(!names.file_partial.exists() && !names.manifest_partial.exists());
+        assert!(foreign.file_partial.exists());
+
+        // Whole, but for the last name.
+        durable::write_partial(&names.file_partial, b"dump").unwrap();
+        publish(&names, &ours, a_manifest(&file, b"dump"), "test").unwrap();
+        std::fs::rename(&names.manifest, &names.manifest_partial).unwrap();
+        discard_partial(&others, &file).await.unwrap();
+        discard_partial(&ours, &file).await.unwrap();
+        assert!(file.exists() && names.manifest.exists() && !names.manifest_partial.exists());
     }
 
     #[test]

@@ -108,6 +108,10 @@ impl Database for Databases {
     ) -> BackendResult<BackupManifest> {
         self.dump_to(stack, target, operation, file, call).await
     }
+
+    async fn discard_partial(&self, operation: &OperationId, file: &Path) -> BackendResult<()> {
+        dump::discard_partial(operation, file).await
+    }
 }
 
 /// What an ordinary user may still write on the disk where a file goes; its folder may have to be made first.

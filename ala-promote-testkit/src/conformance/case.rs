@@ -86,6 +86,8 @@ pub fn all() -> Vec<Case> {
             a_dump_is_given_again_to_its_own_operation_only,
             a_file_that_is_there_is_never_overwritten,
             a_cancelled_dump_leaves_no_file,
+            what_a_killed_dump_left_is_discarded,
+            a_complete_backup_is_not_discarded,
         }
         hooks {
             output_is_kept_for_its_owner,

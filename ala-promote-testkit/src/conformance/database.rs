@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::task::Poll;
 
 use ala_promote_core::backend::{BackendErrorKind, BackendResult, Call, DatabaseTarget};
 use ala_promote_core::domain::{BackupManifest, OperationId};
@@ -91,4 +92,49 @@ pub async fn a_cancelled_dump_leaves_no_file(f: &Fixture) -> CaseResult {
     call.cancel.cancel();
     refused(dump(f, "conformance-1", &file, &call).await?, BackendErrorKind::Cancelled, "dump")?;
     hold(!file.exists(), "there is a backup")
+}
+
+/// Nothing incomplete is left of a dump that was killed: here its future is dropped after each number of polls.
+pub async fn what_a_killed_dump_left_is_discarded(f: &Fixture) -> CaseResult {
+    let (target, operation) = (target(f).await?, OperationId::new("conformance-1")?);
+    let folder = f.scratch.join("backups");
+    let file = folder.join("backup.sql");
+    f.backend.database().discard_partial(&operation, &file).await?;
+    for polls in 1..20 {
+        let call = Call::silent();
+        let mut dump = f.backend.database().dump(&f.stack, &target, &operation, &file, &call);
+        let mut polled = 0;
+        let killed = std::future::poll_fn(|cx| {
+            polled += 1;
+            match dump.as_mut().poll(cx) {
+                Poll::Ready(_) => Poll::Ready(false),
+                Poll::Pending if polled >= polls => Poll::Ready(true),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        let killed = killed.await;
+        drop(dump);
+        f.backend.database().discard_partial(&operation, &file).await?;
+        let left: Vec<_> = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect(),
+            Err(_) => Vec::new(),
+        };
+        let partial = left.iter().any(|name| name.to_string_lossy().contains("partial"));
+        hold(!partial, &format!("after {polls} polls there is {left:?}"))?;
+        if !killed {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// A complete backup stays, with its manifest, whoever asks.
+pub async fn a_complete_backup_is_not_discarded(f: &Fixture) -> CaseResult {
+    let file = f.scratch.join("backup.sql");
+    let manifest = dump(f, "conformance-1", &file, &Call::silent()).await??;
+    for operation in ["conformance-1", "conformance-2"] {
+        f.backend.database().discard_partial(&OperationId::new(operation)?, &file).await?;
+    }
+    let again = dump(f, "conformance-1", &file, &Call::silent()).await??;
+    same(&again, &manifest, "the backup")
 }

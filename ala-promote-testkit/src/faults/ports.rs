@@ -178,6 +178,9 @@ impl<B: Backend> Database for Faulty<B> {
         let dump = self.inner.database().dump(stack, target, operation, file, call);
         self.stoppable("database.dump", call, dump).await
     }
+    async fn discard_partial(&self, operation: &OperationId, file: &Path) -> BackendResult<()> {
+        self.changes("database.discard_partial", self.inner.database().discard_partial(operation, file)).await
+    }
 }
 
 #[async_trait]

@@ -72,7 +72,7 @@ impl Database for MemoryBackend {
         }
         let started_at = self.now();
         let text = text_of(&self.rows_for_dump(&what, stack, &target.service)?);
-        let partial = partial_of(file);
+        let partial = partial_of(file, operation);
         let written = self.write_dump(&what, &partial, &text, call).await;
         let manifest = written.and_then(|()| {
             let manifest = BackupManifest {
@@ -93,6 +93,17 @@ impl Database for MemoryBackend {
             let _ = std::fs::remove_file(&partial);
         }
         manifest
+    }
+
+    async fn discard_partial(&self, operation: &OperationId, file: &Path) -> BackendResult<()> {
+        self.step().await;
+        match std::fs::remove_file(partial_of(file, operation)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let what = format!("remove the incomplete backup of {}", file.display());
+                Err(BackendError::new(BackendErrorKind::Failed, what, error.to_string()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -184,8 +195,8 @@ fn manifest_of(file: &Path) -> PathBuf {
     with_suffix(file, ".manifest.json")
 }
 
-fn partial_of(file: &Path) -> PathBuf {
-    with_suffix(file, ".partial")
+fn partial_of(file: &Path, operation: &OperationId) -> PathBuf {
+    with_suffix(file, &format!(".partial-{operation}"))
 }
 
 fn with_suffix(file: &Path, suffix: &str) -> PathBuf {

@@ -28,9 +28,12 @@ impl Executor<'_> {
             Action::External { kind, version, payload } => {
                 self.handler(kind)?.undo(*version, payload, &call).await
             }
-            // A complete backup is kept: it is true, and harms nothing. The rest leaves nothing behind.
-            Action::Backup { .. }
-            | Action::Fetch { .. }
+            // A complete one is kept.
+            Action::Backup { file, .. } => {
+                self.backend.database().discard_partial(&plan.operation, file).await
+            }
+            // The rest leaves nothing behind.
+            Action::Fetch { .. }
             | Action::AwaitHealth { .. }
             | Action::Commit { .. }
             | Action::Untag { .. }
