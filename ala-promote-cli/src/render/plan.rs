@@ -18,7 +18,7 @@ pub(crate) fn summary(plan: &Plan) -> Vec<String> {
     let before = plan.before.release.as_ref();
     lines.push(format!("Replaces:  {}", before.map_or_else(|| "nothing".to_owned(), text::release)));
     lines.extend(images(plan));
-    lines.extend(backup(plan));
+    lines.extend(backups(plan));
     lines.extend(plan.notes.iter().map(note));
     lines
 }
@@ -46,9 +46,9 @@ fn short(identity: &ImageIdentity) -> String {
     identity.id.short().to_owned()
 }
 
-fn backup(plan: &Plan) -> Option<String> {
+fn backups(plan: &Plan) -> impl Iterator<Item = String> {
     let dir = plan.stack.as_ref().map(|stack| stack.dir.as_path());
-    plan.steps().find_map(|step| match &step.action {
+    plan.steps().filter_map(move |step| match &step.action {
         Action::Backup { database, file, .. } => {
             let file = dir.map_or_else(|| file.clone(), |dir| text::seen_from(file, dir));
             Some(format!("Backup:    {} of {} to {}", database.database, database.service, file.display()))

@@ -86,12 +86,21 @@ pub(super) struct HealthTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a table: [backup] with `dir`, and `service = \"db\"` or `none = \"<the reason>\"`"
+    expecting = "a table: [backup] with `dir`, and `service = \"db\"`, [[backup.databases]] or `none = \"<the reason>\"`"
 )]
 pub(super) struct BackupTable {
     pub(super) dir: Option<WrittenPath>,
     pub(super) service: Option<ServiceName>,
+    #[serde(default)]
+    pub(super) databases: Vec<Spanned<BackupDatabaseTable>>,
     pub(super) none: Option<Spanned<String>>,
+}
+
+/// An entry of `[[backup.databases]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table: [[backup.databases]] with `service`")]
+pub(super) struct BackupDatabaseTable {
+    pub(super) service: Spanned<ServiceName>,
 }
 
 /// `[retention]`.

@@ -195,10 +195,12 @@ fn health(source: &Source, table: &HealthTable) -> Result<HealthSettings, Settin
 
 fn backup(source: &Source, dir: &Path, table: &BackupTable) -> Result<BackupSettings, SettingsError> {
     let written = table.dir.as_ref().map_or(Path::new(BACKUP_DIR), |written| written.as_path());
-    let database = match (&table.service, &table.none) {
-        (None, None) => DatabaseChoice::Detect,
-        (Some(service), None) => DatabaseChoice::Service(service.clone()),
-        (None, Some(none)) => {
+    let listed = table.databases.first().map(Spanned::span);
+    let database = match (&table.service, listed, &table.none) {
+        (None, None, None) => DatabaseChoice::Detect,
+        (Some(service), None, None) => DatabaseChoice::Service(service.clone()),
+        (None, Some(_), None) => DatabaseChoice::Services(listed_services(source, table)?),
+        (None, None, Some(none)) => {
             let reason = none.get_ref().trim().to_owned();
             value::shown_text(&reason, LONGEST_REASON).map_err(|problem| {
                 let hint = "say why no backup is needed: it is shown in every plan";
@@ -206,13 +208,37 @@ fn backup(source: &Source, dir: &Path, table: &BackupTable) -> Result<BackupSett
             })?;
             DatabaseChoice::None { reason }
         }
-        (Some(service), Some(none)) => {
+        (Some(service), _, Some(none)) => {
             let problem =
                 format!("[backup] has both `service = \"{service}\"` and `none`; only one can be meant");
             return Err(source.error(&none.span(), problem));
         }
+        (None, Some(_), Some(none)) => {
+            let problem = "[backup] has both [[backup.databases]] and `none`; only one can be meant";
+            return Err(source.error(&none.span(), problem));
+        }
+        (Some(service), Some(listed), None) => {
+            let problem = format!(
+                "[backup] has both `service = \"{service}\"` and [[backup.databases]]; only one can be meant"
+            );
+            return Err(source.error(&listed, problem));
+        }
     };
     Ok(BackupSettings { dir: absolute(dir, written), database })
+}
+
+/// The services of `[[backup.databases]]`, each once: their backups are named by them.
+fn listed_services(source: &Source, table: &BackupTable) -> Result<Vec<ServiceName>, SettingsError> {
+    let mut services: Vec<ServiceName> = Vec::new();
+    for entry in &table.databases {
+        let written = &entry.get_ref().service;
+        if services.contains(written.get_ref()) {
+            let problem = format!("service `{}` is listed twice in [[backup.databases]]", written.get_ref());
+            return Err(source.error(&written.span(), problem));
+        }
+        services.push(written.get_ref().clone());
+    }
+    Ok(services)
 }
 
 fn retention(source: &Source, table: &RetentionTable) -> Result<Retention, SettingsError> {

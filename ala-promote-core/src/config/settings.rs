@@ -113,7 +113,7 @@ impl Default for HealthSettings {
 pub struct BackupSettings {
     /// The folder for backups, absolute.
     pub dir: PathBuf,
-    /// The database.
+    /// The database, or several.
     pub database: DatabaseChoice,
 }
 
@@ -125,6 +125,8 @@ pub enum DatabaseChoice {
     Detect,
     /// This service.
     Service(ServiceName),
+    /// These services: at least one, none of them twice.
+    Services(Vec<ServiceName>),
     /// None, for the reason that the config gives; it is shown in every plan.
     None {
         /// The reason.

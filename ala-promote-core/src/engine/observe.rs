@@ -6,7 +6,7 @@ use futures_util::future::{join_all, try_join, try_join_all};
 use jiff::Timestamp;
 
 use super::EngineError;
-use crate::backend::{Backend, BackendError, BackendErrorKind, DatabaseTarget, Witnessed};
+use crate::backend::{Backend, BackendError, BackendErrorKind, DatabaseTarget, Room, Witnessed};
 use crate::config::Settings;
 use crate::domain::{
     EnvironmentName, HealthTarget, ImageId, ImageIdentity, ImageReference, OperationId, Request,
@@ -52,18 +52,7 @@ pub(super) async fn observe(question: Question<'_>) -> Result<Observed, EngineEr
     observed.images = find_all(question).await?;
     let wanted = plan::wanted_ports_of_target(&question.input(&observed));
     observed.port_holders = question.backend.stacks().port_holders(&wanted).await?;
-    if let Some((target, file)) = plan::backup_in_question(&question.input(&observed)) {
-        let environment = observed.environments.get(&question.request.environment);
-        if let Some(stack) = environment.map(|environment| &environment.render.stack) {
-            match question.backend.database().room(stack, &target, &file).await {
-                Ok(room) => observed.room = Some(room),
-                Err(error) if error.kind() == BackendErrorKind::Failed => {
-                    observed.notes.push(cannot_be_backed_up(&target, &error));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
+    look_for_room(question, &mut observed).await?;
     let health = look_at_health(question, &observed).await?;
     if let Some(environment) = observed.environments.get_mut(&question.request.environment) {
         environment.health = health;
@@ -102,6 +91,26 @@ async fn look_at(
     let stack = stacks.resolve(question.settings, name).await?;
     let (render, containers) = try_join(stacks.render(&stack), stacks.containers(&stack.project)).await?;
     Ok(ObservedEnvironment { render, containers, health: Vec::new() })
+}
+
+/// Space for all backups that will be taken: they go to one disk.
+async fn look_for_room(question: Question<'_>, observed: &mut Observed) -> Result<(), EngineError> {
+    let environment = observed.environments.get(&question.request.environment);
+    let Some(stack) = environment.map(|environment| environment.render.stack.clone()) else { return Ok(()) };
+    for (target, file) in plan::backups_in_question(&question.input(observed)) {
+        match question.backend.database().room(&stack, &target, &file).await {
+            Ok(room) => {
+                let others = observed.room.map_or(0, |others| others.database_bytes);
+                let database_bytes = room.database_bytes.saturating_add(others);
+                observed.room = Some(Room { database_bytes, ..room });
+            }
+            Err(error) if error.kind() == BackendErrorKind::Failed => {
+                observed.notes.push(cannot_be_backed_up(&target, &error));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// A database that can't even say how large it is will not be dumped either.

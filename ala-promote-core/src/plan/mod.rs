@@ -18,7 +18,7 @@ pub use input::PlanInput;
 pub use observed::{Observed, ObservedEnvironment};
 pub use pairing::{PromotedService, promoted_services};
 pub(crate) use planner::{
-    backup_in_question, health_targets, references_in_question, wanted_ports_of_target,
+    backups_in_question, health_targets, references_in_question, wanted_ports_of_target,
 };
 pub use planner::{plan, rollback_choices};
 pub use step::{Before, ContainerBefore, PLAN_FORMAT, Plan, Stage, StageKind, Step, StepClass};

@@ -23,7 +23,7 @@ pub struct Observed {
     pub port_holders: Vec<PortHolder>,
     /// Databases of the environment that changes.
     pub databases: Vec<DatabaseTarget>,
-    /// Space for the backup, where one will be taken.
+    /// Space for the backups, where any will be taken: the databases' sizes are added up.
     pub room: Option<Room>,
     /// Where the source stands.
     pub source: Option<SourceState>,

@@ -396,13 +396,14 @@ async fn a_database_that_can_not_be_backed_up_is_refused() {
 }
 
 /// Production with another database beside `db`.
-async fn two_databases() -> Host {
+pub(crate) async fn two_databases() -> Host {
     let host = Host::with_release(false).await;
     act(&host, |state| {
         let mut other = state.containers.values().find(|c| c.name == "ala-db-1").unwrap().clone();
         (other.id, other.name) = ("another".into(), "ala-other-1".into());
         other.service = "other".parse().unwrap();
         other.config.ports.clear();
+        state.databases.insert((other.project().clone(), other.service.clone()), vec!["of other".into()]);
         state.containers.insert(other.id.clone(), other);
     });
     edit(&host, "production", |e| drop(e.service("other").image("postgres:15").postgres("other", "o")));
@@ -415,7 +416,12 @@ async fn of_several_databases_one_must_be_named() {
     let text = refusal(&host, "production", Verb::Promote).await;
     says(
         &text,
-        &["more than one service", "db: database ala as ala", "other: database other", "[backup] service"],
+        &[
+            "more than one service",
+            "db: database ala as ala",
+            "other: database other",
+            "[[backup.databases]]; service = \"db\"; [[backup.databases]]; service = \"other\"",
+        ],
     );
     host.settings.backup.database = DatabaseChoice::Service("db".parse().unwrap());
     passes(&host, "production", Verb::Promote).await;
@@ -423,6 +429,12 @@ async fn of_several_databases_one_must_be_named() {
     says(&refusal(&host, "production", Verb::Promote).await, &["frontend", "is no PostgreSQL database"]);
     host.settings.backup.database = DatabaseChoice::Service("nobody".parse().unwrap());
     says(&refusal(&host, "production", Verb::Promote).await, &["nobody", "has no container"]);
+    host.settings.backup.database =
+        DatabaseChoice::Services(vec!["db".parse().unwrap(), "nobody".parse().unwrap()]);
+    says(&refusal(&host, "production", Verb::Promote).await, &["nobody", "has no container"]);
+    host.settings.backup.database = DatabaseChoice::Services(vec!["db".parse().unwrap()]);
+    let plan = passes(&host, "production", Verb::Promote).await;
+    says(&note(&plan, "database").unwrap().reason, &["not backed up, by the config: other"]);
     host.settings.backup.database = DatabaseChoice::None { reason: "it is backed up elsewhere".into() };
     let plan = passes(&host, "production", Verb::Promote).await;
     says(&note(&plan, "database").unwrap().reason, &["it is backed up elsewhere"]);

@@ -2,6 +2,8 @@
 //! what the engine says.
 
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod cut;
 #[cfg(test)]
 mod externals;

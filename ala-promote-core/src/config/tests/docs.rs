@@ -29,8 +29,17 @@ fn each_example_loads() {
 #[test]
 fn each_key_is_named() {
     let text = reference();
-    let tables =
-        ["", "engine", "environments.qa", "services.api", "health", "backup", "retention", "[hooks]"];
+    let tables = [
+        "",
+        "engine",
+        "environments.qa",
+        "services.api",
+        "health",
+        "backup",
+        "retention",
+        "[hooks]",
+        "[backup.databases]",
+    ];
     for table in tables {
         let header = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
         let error = Folder::usual().config(&format!("{header}entirely_unknown = 1")).load().unwrap_err();

@@ -45,6 +45,23 @@ fn all_values_as_written() {
 }
 
 #[test]
+fn several_databases_are_listed_once_each() {
+    let two = "[[backup.databases]]\nservice = \"db\"\n[[backup.databases]]\nservice = \"reports\"\n";
+    let settings = Folder::usual().config(two).settings();
+    let services = ["db", "reports"].map(|name| name.parse().unwrap());
+    assert_eq!(settings.backup.database, DatabaseChoice::Services(services.into()));
+    for (text, expected) in [
+        (two.replace("reports", "db"), "ala-promote.toml:4:11: service `db` is listed twice"),
+        (format!("[backup]\nservice = \"x\"\n{two}"), "both `service = \"x\"` and [[backup.databases]]"),
+        (format!("[backup]\nnone = \"x\"\n{two}"), "both [[backup.databases]] and `none`"),
+        ("[[backup.databases]]\n".to_owned(), "missing field `service`"),
+    ] {
+        let said = Folder::usual().config(&text).refusal();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+}
+
+#[test]
 fn no_backup_for_a_reason() {
     let settings = Folder::usual().config("[backup]\nnone = \" derived data \"").settings();
     assert_eq!(settings.backup.database, DatabaseChoice::None { reason: "derived data".into() });

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::backend::DatabaseTarget;
 use crate::config::DatabaseChoice;
 use crate::domain::{ServiceName, Verb};
 use crate::plan::{Finding, PlanInput};
@@ -31,12 +32,8 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         DatabaseChoice::None { reason } => {
             vec![Finding::note(GATE, format!("no backup is taken, by the config: {reason}"))]
         }
-        DatabaseChoice::Service(service) => {
-            match input.observed.databases.iter().find(|d| &d.service == service) {
-                Some(database) => usable(input, database),
-                None => vec![not_a_database(input, service)],
-            }
-        }
+        DatabaseChoice::Service(service) => named(input, std::slice::from_ref(service)),
+        DatabaseChoice::Services(services) => named(input, services),
         DatabaseChoice::Detect => detected(input),
     }
 }
@@ -59,22 +56,51 @@ fn build_context_of_backups(input: &PlanInput<'_>) -> Option<PathBuf> {
 fn detected(input: &PlanInput<'_>) -> Vec<Finding> {
     match input.observed.databases.as_slice() {
         [] => none_found(input),
-        [database] => usable(input, database),
+        [database] => usable(input, &[database]),
         several => {
             let finding = Finding::refuse(GATE, "more than one service could be the database to back up");
             let finding = several.iter().fold(finding, |f, d| {
                 f.seen(format!("{}: database {} as {}", d.service, d.database, d.user))
             });
-            vec![finding.mend("name it in ala-promote.toml: [backup] service = \"…\"")]
+            let finding = finding.mend("write into ala-promote.toml, without those that need no backup:");
+            let entry = |f: Finding, d: &DatabaseTarget| {
+                f.mend("[[backup.databases]]").mend(format!("service = \"{}\"", d.service))
+            };
+            vec![several.iter().fold(finding, entry)]
         }
     }
+}
+
+/// Those that the config names: each must be there and run.
+fn named(input: &PlanInput<'_>, services: &[ServiceName]) -> Vec<Finding> {
+    let found = |service: &ServiceName| input.observed.databases.iter().find(|d| d.service == *service);
+    let missing: Vec<Finding> = services
+        .iter()
+        .filter(|service| found(service).is_none())
+        .map(|service| not_a_database(input, service))
+        .collect();
+    if !missing.is_empty() {
+        return missing;
+    }
+    let databases: Vec<&DatabaseTarget> = services.iter().filter_map(found).collect();
+    let mut findings = usable(input, &databases);
+    findings.extend(left_out(input, &databases));
+    findings
+}
+
+/// A database that nobody listed may have been forgotten.
+fn left_out(input: &PlanInput<'_>, databases: &[&DatabaseTarget]) -> Option<Finding> {
+    let others = input.observed.databases.iter().filter(|d| !databases.contains(d));
+    let others: Vec<&str> = others.map(|d| d.service.as_str()).collect();
+    let reason = format!("not backed up, by the config: {}", others.join(", "));
+    (!others.is_empty()).then(|| Finding::note(GATE, reason))
 }
 
 fn not_a_database(input: &PlanInput<'_>, service: &ServiceName) -> Finding {
     let has_container = input.target().is_some_and(|target| target.containers_of(service).next().is_some());
     let what = if has_container { "is no PostgreSQL database" } else { "has no container" };
     Finding::refuse(GATE, format!("service {service}, named in the config as the database, {what}"))
-        .mend("start it, or correct [backup] service in ala-promote.toml")
+        .mend("start it, or correct `service` of [backup] or [[backup.databases]] in ala-promote.toml")
 }
 
 fn none_found(input: &PlanInput<'_>) -> Vec<Finding> {
@@ -90,16 +116,17 @@ fn none_found(input: &PlanInput<'_>) -> Vec<Finding> {
     vec![finding.mend("if no backup is needed, say why in ala-promote.toml: [backup] none = \"…\"")]
 }
 
-fn usable(input: &PlanInput<'_>, database: &crate::backend::DatabaseTarget) -> Vec<Finding> {
-    if !database.running {
-        return vec![
-            Finding::refuse(
-                GATE,
-                format!("the database {} is down, so it can't be backed up", database.service),
-            )
-            .mend(format!("start it, or look why it stopped: docker compose logs {}", database.service)),
-        ];
+fn usable(input: &PlanInput<'_>, databases: &[&DatabaseTarget]) -> Vec<Finding> {
+    let is_down = |database: &&&DatabaseTarget| !database.running;
+    let down = databases.iter().filter(is_down).map(|DatabaseTarget { service, .. }| {
+        Finding::refuse(GATE, format!("the database {service} is down, so it can't be backed up"))
+            .mend(format!("start it, or look why it stopped: docker compose logs {service}"))
+    });
+    let down: Vec<Finding> = down.collect();
+    if !down.is_empty() {
+        return down;
     }
+    let whose = if databases.len() == 1 { "the database takes" } else { "the databases take" };
     match input.observed.room {
         Some(room) if room.free_bytes < room.database_bytes / 10 => vec![
             Finding::refuse(GATE, "there is not enough room for a backup")
@@ -108,13 +135,13 @@ fn usable(input: &PlanInput<'_>, database: &crate::backend::DatabaseTarget) -> V
                     input.settings.backup.dir.display(),
                     room.free_bytes / 1_000_000
                 ))
-                .seen(format!("the database takes {} MB", room.database_bytes / 1_000_000))
+                .seen(format!("{whose} {} MB", room.database_bytes / 1_000_000))
                 .mend("make room, or set [backup] dir in ala-promote.toml"),
         ],
         Some(room) if room.free_bytes < room.database_bytes => vec![Finding::note(
             GATE,
             format!(
-                "the backup may not fit: {} MB are free, and the database takes {} MB",
+                "the backup may not fit: {} MB are free, and {whose} {} MB",
                 room.free_bytes / 1_000_000,
                 room.database_bytes / 1_000_000
             ),
@@ -123,13 +150,15 @@ fn usable(input: &PlanInput<'_>, database: &crate::backend::DatabaseTarget) -> V
     }
 }
 
-/// The database that this operation backs up; `None` where there is none, or none is wanted.
-pub(crate) fn to_back_up(input: &PlanInput<'_>) -> Option<crate::backend::DatabaseTarget> {
-    let databases = &input.observed.databases;
-    let found = match &input.settings.backup.database {
-        DatabaseChoice::None { .. } => None,
-        DatabaseChoice::Service(service) => databases.iter().find(|d| &d.service == service),
-        DatabaseChoice::Detect => databases.first().filter(|_| databases.len() == 1),
+/// The databases that this operation backs up; none where there are none, or none are wanted.
+pub(crate) fn to_back_up(input: &PlanInput<'_>) -> Vec<DatabaseTarget> {
+    let databases = input.observed.databases.iter().filter(|database| database.running);
+    let is_the_only_one = input.observed.databases.len() == 1;
+    let is_meant = |database: &&DatabaseTarget| match &input.settings.backup.database {
+        DatabaseChoice::None { .. } => false,
+        DatabaseChoice::Service(service) => &database.service == service,
+        DatabaseChoice::Services(services) => services.contains(&database.service),
+        DatabaseChoice::Detect => is_the_only_one,
     };
-    found.filter(|database| database.running).cloned()
+    databases.filter(is_meant).cloned().collect()
 }

@@ -1,12 +1,12 @@
 //! A plan in the making: steps are numbered and classed as they are added.
 
 use super::{addresses, before, release, unseen};
-use crate::config::{EnvironmentSettings, HealthSettings};
+use crate::backend::DatabaseTarget;
+use crate::config::{BackupSettings, DatabaseChoice, EnvironmentSettings, HealthSettings};
 use crate::domain::{
     EnvironmentName, HealthTarget, HookMoment, ImageReference, Release, ReleaseTag, ServiceName, ServiceSpec,
     StackRef, StepId, Verb,
 };
-use crate::plan::gates::takes_backup;
 use crate::plan::pairing::{PromotedService, promoted_services};
 use crate::plan::ports::{dropped_ports, wanted_ports};
 use crate::plan::{
@@ -128,16 +128,14 @@ impl<'a> Draft<'a> {
         self.input.settings.state_dir.join("snapshots").join(format!("{}.json", self.input.operation))
     }
 
-    /// Backs the database up, where there is one to back up.
+    /// Backs up what there is to back up: all of it before anything that is seen changes.
     pub(super) fn backup(&mut self) {
-        if !takes_backup(self.input) {
-            return;
-        }
-        let Some(database) = crate::plan::gates::database_to_back_up(self.input) else { return };
-        let file = backup_file(self.input);
-        let title = format!("back up {} of {}", database.database, database.service);
-        let action = Action::Backup { stack: self.stack.clone(), database, file };
-        self.stage(StageKind::Backup, StepClass::Compensable, vec![(title, action)]);
+        let backups = super::backups_in_question(self.input).into_iter().map(|(database, file)| {
+            let title = format!("back up {} of {}", database.database, database.service);
+            (title, Action::Backup { stack: self.stack.clone(), database, file })
+        });
+        let steps = backups.collect();
+        self.stage(StageKind::Backup, StepClass::Compensable, steps);
     }
 
     /// Replaces containers, waits for health, and commits.
@@ -228,9 +226,14 @@ fn needs_question(verb: &Verb) -> bool {
     matches!(verb, Verb::Promote | Verb::Rollback { .. })
 }
 
-/// Where the backup goes, under the documented name.
-pub(super) fn backup_file(input: &PlanInput<'_>) -> std::path::PathBuf {
-    input.settings.backup.dir.join(format!("backup-{}.sql", input.now.strftime("%Y%m%d-%H%M%S")))
+/// Where a backup goes, under the documented name; where databases are listed, each with its service's name in it.
+pub(super) fn backup_file(input: &PlanInput<'_>, database: &DatabaseTarget) -> std::path::PathBuf {
+    let BackupSettings { dir, database: choice } = &input.settings.backup;
+    let name = match choice {
+        DatabaseChoice::Services(_) => format!("-{}", database.service),
+        _ => String::new(),
+    };
+    dir.join(format!("backup-{}{name}.sql", input.now.strftime("%Y%m%d-%H%M%S")))
 }
 
 /// What to look at for one service.

@@ -59,10 +59,18 @@ pub(crate) fn wanted_ports_of_target(input: &PlanInput<'_>) -> Vec<PortMapping> 
     wanted_ports(input, target).into_iter().map(|(_, port)| port.clone()).collect()
 }
 
-/// The database that will be backed up, and where to, where one will.
-pub(crate) fn backup_in_question(input: &PlanInput<'_>) -> Option<(DatabaseTarget, PathBuf)> {
-    let database = gates::database_to_back_up(input).filter(|_| gates::takes_backup(input))?;
-    Some((database, draft::backup_file(input)))
+/// The databases that will be backed up, and where to.
+pub(crate) fn backups_in_question(input: &PlanInput<'_>) -> Vec<(DatabaseTarget, PathBuf)> {
+    if !gates::takes_backup(input) {
+        return Vec::new();
+    }
+    let databases = gates::databases_to_back_up(input).into_iter();
+    databases
+        .map(|database| {
+            let file = draft::backup_file(input, &database);
+            (database, file)
+        })
+        .collect()
 }
 
 /// How to look at each service of the environment.
