@@ -39,7 +39,7 @@ fn types() {
     refused(
         "backup = \"none\"",
         "ala-promote.toml:1:10: invalid type: string \"none\", expected a table: [backup] with `dir`, and `service = \
-         \"db\"` or `none = \"<the reason>\"`",
+         \"db\"`, [[backup.databases]] or `none = \"<the reason>\"`",
     );
     refused(
         "health = 5",
