@@ -98,6 +98,7 @@ pub fn all() -> Vec<Case> {
         witness {
             nothing_was_noted_at_first,
             what_was_noted_last_is_read,
+            a_late_note_takes_none_back,
             folders_have_their_own_notes,
         }
         looking {
