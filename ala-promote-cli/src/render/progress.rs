@@ -106,6 +106,7 @@ impl<'a> Progress<'a> {
             Output::Fetched(Fetched::Skipped { reason }) => {
                 self.ui.say(&format!("Code not pulled: {reason}"));
             }
+            Output::HookRan { name, .. } => self.ui.say(&format!("✅ Hook {name} done")),
             Output::BackedUp(manifest) => self.ui.say(&self.backed_up(manifest)),
             _ => {}
         }
@@ -201,6 +202,7 @@ impl<'a> Progress<'a> {
             Some(Action::Tag { .. }) if self.stage_of(step) == Some(StageKind::Tag) => {
                 "Image tags moved back"
             }
+            Some(Action::Hook { hook, .. }) if hook.undo.is_some() => "Hooks taken back",
             Some(Action::External { .. }) => "Own step taken back",
             _ => return,
         };

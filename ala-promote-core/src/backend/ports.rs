@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::{BackendResult, Call};
 use crate::config::Settings;
 use crate::domain::{
-    Actor, BackupManifest, Container, EnvironmentName, HealthTarget, ImageId, ImageIdentity, ImageReference,
-    OperationId, PortMapping, ProjectName, Render, ServiceHealth, ServiceName, SourceState, StackRef,
+    Actor, BackupManifest, Container, EnvironmentName, HealthTarget, HookCommand, ImageId, ImageIdentity,
+    ImageReference, OperationId, PortMapping, ProjectName, Render, ServiceHealth, ServiceName, SourceState,
+    StackRef,
 };
 
 /// All ports of one backend.
@@ -34,6 +35,8 @@ pub trait Backend: Send + Sync {
     fn source(&self) -> &dyn Source;
     /// Databases and their backups.
     fn database(&self) -> &dyn Database;
+    /// Commands of the team's own.
+    fn hooks(&self) -> &dyn Hooks;
     /// Health.
     fn probe(&self) -> &dyn Probe;
     /// Exclusion of other operations.
@@ -218,6 +221,28 @@ pub struct Room {
     pub free_bytes: u64,
     /// The database's size on its disk, in bytes: more than a dump takes in most cases.
     pub database_bytes: u64,
+}
+
+/// Commands of the team's own, on the host or in a container of a service's image.
+#[async_trait]
+pub trait Hooks: Send + Sync {
+    /// Runs a command to its end: on the host in the stack's folder; or in a container of its own, made as the service's
+    /// are (image that its reference names now, environment, networks, volumes) but for published ports.
+    /// - Succeeds only when the command exited with 0; else [`Failed`](super::BackendErrorKind::Failed) with its last
+    ///   lines.
+    /// - No shell reads the words. The command finds [`HookCommand::variables`] in its environment. On the host it gets
+    ///   besides them only what programs are found by.
+    /// - One that takes longer than its time is ended:
+    ///   [`TimedOut`](super::BackendErrorKind::TimedOut). One that is cancelled is ended too.
+    /// - However it ended: nothing of it is at work any more. On the host that means its process group.
+    /// - Its output is added to the log, which only its owner can read. Values of env files are not in it.
+    /// - A service that the stack has not: [`NotFound`](super::BackendErrorKind::NotFound). Starts no other service,
+    ///   builds nothing, pulls nothing.
+    async fn run(&self, stack: &StackRef, command: &HookCommand, call: &Call) -> BackendResult<()>;
+
+    /// Ensures that nothing is at work that [`run`](Self::run) began for this operation and hook, also where its process
+    /// was killed. What holds the operation's lock open is not looked for: it can't be there while that is held anew.
+    async fn end(&self, stack: &StackRef, command: &HookCommand) -> BackendResult<()>;
 }
 
 /// Health.

@@ -6,6 +6,7 @@ mod convention;
 mod derived;
 mod env_file;
 mod failure;
+mod hook;
 mod invocation;
 mod model;
 mod places;
