@@ -14,6 +14,7 @@ pub mod output;
 pub mod signals;
 mod context;
 mod prompt;
+mod doctor;
 mod commands;
 mod render;
 mod error;

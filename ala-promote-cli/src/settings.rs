@@ -66,6 +66,7 @@ pub(crate) enum Command {
     Recover {
         new_ledger: bool,
     },
+    Doctor,
     Version,
 }
 
@@ -138,6 +139,7 @@ fn again(program: Program, command: &Command) -> String {
         (Program::Umbrella, Command::Status { .. }) => "ala-promote status".to_owned(),
         (Program::Umbrella, Command::History { .. }) => "ala-promote history".to_owned(),
         (Program::Umbrella, Command::Recover { .. }) => "ala-promote recover".to_owned(),
+        (Program::Umbrella, Command::Doctor) => "ala-promote doctor".to_owned(),
         (Program::Umbrella, Command::Version) => "ala-promote version".to_owned(),
     }
 }

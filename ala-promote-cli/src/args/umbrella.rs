@@ -85,6 +85,8 @@ enum Verb {
         #[arg(long)]
         new_ledger: bool,
     },
+    /// Look at all that a deployment needs: engine, files, permissions, disk, clock, Git. Example: ala-promote doctor
+    Doctor,
     /// Show the versions of this program, the engine and Compose. Example: ala-promote version
     Version,
 }
@@ -149,6 +151,7 @@ impl Verb {
             Self::Status { environment } => Command::Status { environment },
             Self::History { verify, limit } => Command::History { verify, limit },
             Self::Recover { new_ledger } => Command::Recover { new_ledger },
+            Self::Doctor => Command::Doctor,
             Self::Version => Command::Version,
         })
     }

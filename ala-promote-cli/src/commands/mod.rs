@@ -9,6 +9,7 @@ mod status;
 mod history;
 mod recover;
 mod version;
+mod doctor;
 
 use crate::app::App;
 use crate::error::CliError;
@@ -30,6 +31,7 @@ pub(crate) async fn run(app: &App, ui: &Ui, invocation: &Invocation) -> Done {
         Command::Status { environment } => status::status(app, ui, options, environment.as_ref()).await,
         Command::History { verify, limit } => history::history(app, ui, options, *verify, *limit).await,
         Command::Recover { new_ledger } => recover::recover(app, ui, options, *new_ledger).await,
+        Command::Doctor => doctor::doctor(app, ui, options).await,
         Command::Version => version::version(app, ui, options).await,
     }
 }

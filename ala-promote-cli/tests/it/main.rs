@@ -4,6 +4,7 @@
 mod world;
 #[cfg(test)]
 mod deploy;
+mod doctor;
 #[cfg(test)]
 mod promote;
 #[cfg(test)]
