@@ -67,6 +67,7 @@ pub(crate) enum Command {
         new_ledger: bool,
     },
     Doctor,
+    Schema,
     Version,
 }
 
@@ -140,6 +141,7 @@ fn again(program: Program, command: &Command) -> String {
         (Program::Umbrella, Command::History { .. }) => "ala-promote history".to_owned(),
         (Program::Umbrella, Command::Recover { .. }) => "ala-promote recover".to_owned(),
         (Program::Umbrella, Command::Doctor) => "ala-promote doctor".to_owned(),
+        (Program::Umbrella, Command::Schema) => "ala-promote schema".to_owned(),
         (Program::Umbrella, Command::Version) => "ala-promote version".to_owned(),
     }
 }

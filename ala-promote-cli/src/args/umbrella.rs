@@ -87,6 +87,8 @@ enum Verb {
     },
     /// Look at all that a deployment needs: engine, files, permissions, disk, clock, Git. Example: ala-promote doctor
     Doctor,
+    /// Print the JSON Schema of ala-promote.toml, for editors. Example: ala-promote schema > ala-promote.schema.json
+    Schema,
     /// Show the versions of this program, the engine and Compose. Example: ala-promote version
     Version,
 }
@@ -152,6 +154,7 @@ impl Verb {
             Self::History { verify, limit } => Command::History { verify, limit },
             Self::Recover { new_ledger } => Command::Recover { new_ledger },
             Self::Doctor => Command::Doctor,
+            Self::Schema => Command::Schema,
             Self::Version => Command::Version,
         })
     }

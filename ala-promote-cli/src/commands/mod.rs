@@ -13,7 +13,7 @@ mod doctor;
 
 use crate::app::App;
 use crate::error::CliError;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::render::Ui;
 use crate::settings::{Command, Invocation};
 
@@ -32,6 +32,10 @@ pub(crate) async fn run(app: &App, ui: &Ui, invocation: &Invocation) -> Done {
         Command::History { verify, limit } => history::history(app, ui, options, *verify, *limit).await,
         Command::Recover { new_ledger } => recover::recover(app, ui, options, *new_ledger).await,
         Command::Doctor => doctor::doctor(app, ui, options).await,
+        Command::Schema => {
+            ui.show(ala_promote_core::config::CONFIG_SCHEMA.trim_end());
+            Ok(exit::DONE)
+        }
         Command::Version => version::version(app, ui, options).await,
     }
 }

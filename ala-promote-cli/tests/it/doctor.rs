@@ -65,3 +65,9 @@ async fn homes_under_sudo_and_clocks_that_went_back_are_noticed() {
         assert!(ran.out.contains(part), "{part}: {}", ran.screen);
     }
 }
+
+#[tokio::test]
+async fn the_schema_is_printed_as_it_is() {
+    let ran = World::sample().run("ala-promote schema").await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, ala_promote_core::config::CONFIG_SCHEMA));
+}

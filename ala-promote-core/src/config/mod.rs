@@ -12,6 +12,7 @@ mod hooks;
 mod load;
 mod nearest;
 mod paths;
+mod schema;
 mod settings;
 mod source;
 mod state;
@@ -23,6 +24,7 @@ pub use conventions::{CONFIG_FILE, env_template};
 pub use error::{Looked, Place, SettingsError, SettingsErrorKind};
 pub use folder::find_dir;
 pub use load::{ENGINE_ADDRESS_VARIABLE, Overrides};
+pub use schema::CONFIG_SCHEMA;
 pub use settings::{
     BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, HookSettings,
     HookedVerb, Retention, ServiceSettings, Settings,
