@@ -15,6 +15,7 @@ pub mod signals;
 mod context;
 mod prompt;
 mod doctor;
+mod init;
 mod commands;
 mod render;
 mod error;

@@ -10,6 +10,7 @@ mod history;
 mod recover;
 mod version;
 mod doctor;
+mod init;
 
 use crate::app::App;
 use crate::error::CliError;
@@ -32,6 +33,7 @@ pub(crate) async fn run(app: &App, ui: &Ui, invocation: &Invocation) -> Done {
         Command::History { verify, limit } => history::history(app, ui, options, *verify, *limit).await,
         Command::Recover { new_ledger } => recover::recover(app, ui, options, *new_ledger).await,
         Command::Doctor => doctor::doctor(app, ui, options).await,
+        Command::Init(how) => init::init(app, ui, options, how).await,
         Command::Schema => {
             ui.show(ala_promote_core::config::CONFIG_SCHEMA.trim_end());
             Ok(exit::DONE)

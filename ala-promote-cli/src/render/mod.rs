@@ -4,6 +4,7 @@ pub(crate) mod doctor;
 pub(crate) mod given_up;
 pub(crate) mod history;
 mod json;
+pub(crate) mod init;
 pub(crate) mod outcome;
 pub(crate) mod plan;
 pub(crate) mod problem;

@@ -14,6 +14,7 @@ mod refusal;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]
+mod init;
 mod json;
 #[cfg(test)]
 mod stop;
