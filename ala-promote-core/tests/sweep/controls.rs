@@ -6,7 +6,7 @@ use ala_promote_testkit::sweep::{Control, Extent, Sweep};
 async fn every_broken_promise_is_found() {
     for control in Control::ALL {
         let sweep = Sweep::of(control.shown_by(), control.rig()).await.unwrap();
-        let report = sweep.run(Extent::singles().every_nth(7)).await.unwrap();
+        let report = sweep.run(Extent::singles().every_nth(5)).await.unwrap();
         println!("{control}: {:?} in {} of {} cases", report.broken(), report.violations.len(), report.cases);
         assert!(report.broken().contains(&control.breaks()), "{control} went unnoticed: {report}");
     }

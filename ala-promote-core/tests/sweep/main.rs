@@ -7,4 +7,6 @@
 #[cfg(test)]
 mod controls;
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod scenarios;

@@ -55,7 +55,9 @@ impl FromStr for Case {
                 (scenario, Some(first.parse()?), Some(Second::Recovery(second.parse()?)))
             }
             _ => {
-                return Err(SweepError::new(format!("`{text}` is no case, as `promote/write-9:torn` is one")));
+                return Err(SweepError::new(format!(
+                    "`{text}` is no case, as `promote/write-9:torn` is one"
+                )));
             }
         };
         Ok(Self { scenario: scenario.to_owned(), first, second })

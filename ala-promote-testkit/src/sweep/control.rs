@@ -90,7 +90,7 @@ impl Control {
                 .around(|faulty, _| shared(Patched::new(faulty.clone()).with_images(NoPins::new(faulty)))),
             Self::UndoErrorIgnored => honest.around(|faulty, _| {
                 let careless = Undoing::new(faulty.clone());
-                shared(Patched::new(faulty).with_stacks(careless))
+                shared(Patched::new(faulty).with_images(careless))
             }),
             Self::NoSecondLook => honest.around(|faulty, _| {
                 let seen = Remembering::new(faulty.clone());

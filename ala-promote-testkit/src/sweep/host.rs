@@ -99,6 +99,12 @@ impl Host {
         }
     }
 
+    /// The same host with something else between its engines and the world.
+    #[must_use]
+    pub fn rigged(self, rig: Rig) -> Self {
+        Self { settings: self.settings, ..Self::over(self.world, self.ledger, self.folder, rig) }
+    }
+
     /// What the host's files are now, to be put back before each [`fork`](Self::fork).
     pub(super) fn files(&self) -> Result<Remembered, SweepError> {
         Ok(Remembered::of(self.folder.path())?)
@@ -158,9 +164,13 @@ impl Host {
     pub fn by_hand<T>(&self, act: impl FnOnce(&MemoryBackend) -> T) -> T {
         let before = self.world.moments();
         let done = act(&self.world);
-        let mut by_hand = self.by_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        by_hand.push(before..self.world.moments());
+        self.note_by_hand(before..self.world.moments());
         done
+    }
+
+    /// These moments were made by hand.
+    pub(super) fn note_by_hand(&self, moments: Range<usize>) {
+        self.by_hand.lock().unwrap_or_else(PoisonError::into_inner).push(moments);
     }
 
     /// Whether what became the case at a moment was made so by hand.

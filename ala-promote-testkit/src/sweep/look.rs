@@ -47,6 +47,12 @@ impl Look {
         self
     }
 
+    /// The image of each container, by the container's name.
+    #[must_use]
+    pub fn images(&self) -> BTreeMap<String, ImageId> {
+        self.containers.iter().map(|(name, (image, ..))| (name.clone(), image.clone())).collect()
+    }
+
     /// Names of containers and references that differ.
     pub(super) fn differing(&self, other: &Self) -> BTreeSet<String> {
         let of = |one: &Self, two: &Self| -> Vec<String> {

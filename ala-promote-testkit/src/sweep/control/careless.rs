@@ -1,14 +1,11 @@
 //! Ports that say what one hopes for.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ala_promote_core::backend::{Backend as _, BackendResult, Call, ImageStore, PortHolder, Probe, Stacks};
-use ala_promote_core::config::Settings;
+use ala_promote_core::backend::{Backend as _, BackendResult, ImageStore, Probe};
 use ala_promote_core::domain::{
-    Container, EnvironmentName, HealthTarget, HealthVerdict, ImageId, ImageIdentity, ImageReference,
-    PortMapping, ProjectName, Render, ServiceHealth, ServiceName, StackRef,
+    HealthTarget, HealthVerdict, ImageId, ImageIdentity, ImageReference, ServiceHealth, StackRef,
 };
 use async_trait::async_trait;
 
@@ -61,59 +58,50 @@ impl ImageStore for NoPins {
     }
 }
 
-/// What could not be put back is said to be back, also when it is looked at.
+/// A tag that could not be put back is said to be back, also when it is looked at.
 #[derive(Debug)]
 pub(super) struct Undoing {
     inner: Faulty<MemoryBackend>,
-    /// What ran before it was last changed.
-    before: Mutex<Option<Vec<Container>>>,
-    pretends: Mutex<bool>,
+    said: Mutex<BTreeMap<ImageReference, Option<ImageIdentity>>>,
 }
 
 impl Undoing {
     pub(super) fn new(inner: Faulty<MemoryBackend>) -> Self {
-        Self { inner, before: Mutex::default(), pretends: Mutex::default() }
+        Self { inner, said: Mutex::default() }
     }
-}
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was done is so; what failed is said to be.
+    fn note(&self, reference: &ImageReference, image: Option<ImageIdentity>, done: &BackendResult<()>) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match done {
+            Ok(()) => drop(said.remove(reference)),
+            Err(_) => drop(said.insert(reference.clone(), image)),
+        }
+    }
 }
 
 #[async_trait]
-impl Stacks for Undoing {
-    async fn resolve(&self, settings: &Settings, environment: &EnvironmentName) -> BackendResult<StackRef> {
-        self.inner.stacks().resolve(settings, environment).await
-    }
-    async fn render(&self, stack: &StackRef) -> BackendResult<Render> {
-        self.inner.stacks().render(stack).await
-    }
-    async fn containers(&self, project: &ProjectName) -> BackendResult<Vec<Container>> {
-        let pretended = lock(&self.before).clone().filter(|_| *lock(&self.pretends));
-        match pretended {
-            Some(before) => Ok(before),
-            None => self.inner.stacks().containers(project).await,
+impl ImageStore for Undoing {
+    async fn resolve(&self, reference: &ImageReference) -> BackendResult<Option<ImageIdentity>> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).get(reference).cloned();
+        match said {
+            Some(said) => Ok(said),
+            None => self.inner.images().resolve(reference).await,
         }
     }
-    async fn port_holders(&self, wanted: &[PortMapping]) -> BackendResult<Vec<PortHolder>> {
-        self.inner.stacks().port_holders(wanted).await
+    async fn find(&self, id: &ImageId) -> BackendResult<Option<ImageIdentity>> {
+        self.inner.images().find(id).await
     }
-    async fn up(&self, stack: &StackRef, services: &[ServiceName], call: &Call) -> BackendResult<()> {
-        let before = self.inner.stacks().containers(&stack.project).await?;
-        *lock(&self.before) = Some(before);
-        self.inner.stacks().up(stack, services, call).await
-    }
-    async fn snapshot(&self, stack: &StackRef, services: &[ServiceName], file: &Path) -> BackendResult<()> {
-        self.inner.stacks().snapshot(stack, services, file).await
-    }
-    async fn restore(&self, stack: &StackRef, file: &Path, call: &Call) -> BackendResult<()> {
-        if self.inner.stacks().restore(stack, file, call).await.is_err() {
-            *lock(&self.pretends) = true;
-        }
+    async fn tag(&self, id: &ImageId, reference: &ImageReference) -> BackendResult<()> {
+        let done = self.inner.images().tag(id, reference).await;
+        let image = self.inner.images().find(id).await?;
+        self.note(reference, image, &done);
         Ok(())
     }
-    async fn discard_snapshot(&self, file: &Path) -> BackendResult<()> {
-        self.inner.stacks().discard_snapshot(file).await
+    async fn untag(&self, reference: &ImageReference) -> BackendResult<()> {
+        let done = self.inner.images().untag(reference).await;
+        self.note(reference, None, &done);
+        Ok(())
     }
 }
 
