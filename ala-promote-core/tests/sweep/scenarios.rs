@@ -1,4 +1,4 @@
-//! One test a scenario. What is not a deployment or a promotion is thinned out; `ALA_PROMOTE_TORTURE=1` runs all.
+//! One test a scenario. All but the promotion are thinned out; `ALA_PROMOTE_TORTURE=1` runs all.
 
 use ala_promote_testkit::sweep::{Extent, Report, Rig, Scenario, Sweep};
 
@@ -26,7 +26,7 @@ async fn of_the_first_deployment() {
 
 #[tokio::test]
 async fn of_a_deployment() {
-    swept(Scenario::second_deploy(), Extent::singles()).await;
+    swept(Scenario::second_deploy(), Extent::singles().every_nth(2)).await;
 }
 
 #[tokio::test]
@@ -46,13 +46,19 @@ async fn of_the_first_promotion() {
 
 #[tokio::test]
 async fn of_a_promotion() {
-    swept(Scenario::promote(), Extent::singles().some_pairs(1, 1)).await;
+    swept(Scenario::promote(), Extent::singles().pair_for_one_in(4, 1)).await;
 }
 
 #[tokio::test]
 async fn of_a_promotion_that_fails() {
-    let report = swept(Scenario::promote_that_fails(), Extent::singles().some_pairs(1, 1)).await;
-    assert!(report.undone_again > 100 || report.cases < 10, "steps were to be taken back twice: {report}");
+    let report =
+        swept(Scenario::promote_that_fails(), Extent::singles().every_nth(2).pair_for_one_in(4, 1)).await;
+    assert!(report.undone_again > 10 || report.cases < 10, "steps were to be taken back twice: {report}");
+}
+
+#[tokio::test]
+async fn of_a_promotion_with_hooks() {
+    swept(Scenario::promote_with_hooks(), Extent::singles().every_nth(3)).await;
 }
 
 #[tokio::test]

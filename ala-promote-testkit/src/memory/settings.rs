@@ -27,6 +27,7 @@ impl MemoryBackend {
             health: HealthSettings::default(),
             backup: BackupSettings { dir: self.backup_dir(), database: DatabaseChoice::Detect },
             retention: Retention::default(),
+            hooks: Vec::new(),
             engine_address: None,
         }
     }

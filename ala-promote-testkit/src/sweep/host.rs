@@ -114,7 +114,8 @@ impl Host {
     pub(super) fn fork(&self, files: &Remembered, rig: &Rig) -> Result<Self, SweepError> {
         files.restore()?;
         let ledger = MemoryLedger::from_bytes(LedgerId::new("ledger-one")?, self.ledger.bytes());
-        Ok(Self::over(self.world.fork(), ledger, Arc::clone(&self.folder), rig.clone()))
+        let forked = Self::over(self.world.fork(), ledger, Arc::clone(&self.folder), rig.clone());
+        Ok(Self { settings: self.settings.clone(), ..forked })
     }
 
     /// The world, for looking at it and for meddling with it.

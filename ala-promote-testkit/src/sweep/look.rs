@@ -17,6 +17,8 @@ pub struct Look {
     pub references: BTreeMap<String, ImageId>,
     /// The commit that is checked out.
     pub source: Option<String>,
+    /// Files that hooks left, on the host or in a service.
+    pub files: BTreeSet<String>,
 }
 
 impl Look {
@@ -31,6 +33,7 @@ impl Look {
         Self {
             containers: containers.collect(),
             references: references.collect(),
+            files: state.files.iter().map(|file| format!("{file:?}")).collect(),
             source: state.source.as_ref().map(|tree| tree.head.id.clone()),
         }
     }

@@ -28,7 +28,7 @@ pub struct Extent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pairs {
     None,
-    Some(usize),
+    OneIn(usize),
     All,
 }
 
@@ -46,10 +46,10 @@ impl Extent {
         self
     }
 
-    /// Besides, for each single fault that many second ones, chosen by the seed.
+    /// Besides, for one in so many single faults a second one, chosen by the seed.
     #[must_use]
-    pub fn some_pairs(mut self, each: usize, seed: u64) -> Self {
-        (self.pairs, self.seed) = (Pairs::Some(each), seed);
+    pub fn pair_for_one_in(mut self, singles: usize, seed: u64) -> Self {
+        (self.pairs, self.seed) = (Pairs::OneIn(singles), seed);
         self
     }
 
@@ -145,7 +145,10 @@ impl Sweep {
             let all: Vec<Second> = chances.seconds().collect();
             let seconds: Vec<Second> = match extent.pairs {
                 Pairs::None => Vec::new(),
-                Pairs::Some(each) => (0..each).filter_map(|_| random.pick(&all).copied()).collect(),
+                Pairs::OneIn(singles) if random.below(singles) == 0 => {
+                    random.pick(&all).copied().into_iter().collect()
+                }
+                Pairs::OneIn(_) => Vec::new(),
                 Pairs::All => all,
             };
             for second in seconds {

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ala_promote_core::domain::{Outcome, Verb};
+use ala_promote_core::config::{HookSettings, HookedVerb, Place};
+use ala_promote_core::domain::{Hook, HookMoment, Outcome, Verb};
 use ala_promote_core::plan::StageKind;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -77,6 +79,7 @@ impl Scenario {
             Self::adopt(),
             Self::promote(),
             Self::promote_that_fails(),
+            Self::promote_with_hooks(),
             Self::promote_cancelled(),
             Self::promote_after_a_change(),
             Self::rollback(),
@@ -171,6 +174,21 @@ impl Scenario {
         })
     }
 
+    /// A release that fails in production, after hooks that can be taken back.
+    #[must_use]
+    pub fn promote_with_hooks() -> Self {
+        Self::new("promote-with-hooks", "production", Verb::Promote, async || {
+            let mut host = promotable(unhealthy_in("bad", "production")).await?;
+            let mut settings = host.settings().clone();
+            settings.hooks = vec![
+                hook("migrate", HookMoment::BeforeSwap, Some("backend"), "schema")?,
+                hook("warm", HookMoment::AfterSwap, None, "cache")?,
+            ];
+            host.set_settings(settings);
+            Ok(host)
+        })
+    }
+
     /// Ctrl-C while the new release is being watched.
     #[must_use]
     pub fn promote_cancelled() -> Self {
@@ -259,6 +277,25 @@ async fn committed(host: &Host, environment: &str, verb: Verb) -> Result<(), Swe
         Ended::Done(Ok(Outcome::Committed { warnings })) if warnings.is_empty() => Ok(()),
         other => Err(SweepError::new(format!("could not prepare the host: {other:?}"))),
     }
+}
+
+/// A hook of promotions that leaves a file, and whose undo removes it.
+fn hook(name: &str, at: HookMoment, service: Option<&str>, file: &str) -> Result<HookSettings, SweepError> {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    let service = service.map(str::parse).transpose()?;
+    Ok(HookSettings {
+        hook: Hook {
+            name: name.parse()?,
+            service,
+            command: words(&["touch", file]),
+            undo: Some(words(&["rm", "-f", file])),
+            timeout: Duration::from_secs(60),
+        },
+        environment: "production".parse()?,
+        at,
+        on: vec![HookedVerb::Promote],
+        place: Place::Override("the scenario"),
+    })
 }
 
 /// A commit that only one environment can show to be bad.

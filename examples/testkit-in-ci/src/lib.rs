@@ -6,8 +6,6 @@ use ala_promote_core::domain::{ImageId, ImageReference, Verb};
 use ala_promote_core::engine::{EngineBuilder, StepHandler};
 use ala_promote_core::plan::{Finding, Gate, Plan, PlanInput, StageKind};
 use async_trait::async_trait;
-use jiff::civil::Weekday;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 /// Nobody promotes on a Friday.
@@ -16,8 +14,8 @@ pub struct NoFridays;
 
 impl Gate for NoFridays {
     fn check(&self, input: &PlanInput<'_>) -> Vec<Finding> {
-        let day = input.now.to_zoned(TimeZone::UTC).weekday();
-        if input.request.verb != Verb::Promote || day != Weekday::Friday {
+        let is_friday = input.now.strftime("%A").to_string() == "Friday";
+        if input.request.verb != Verb::Promote || !is_friday {
             return Vec::new();
         }
         vec![Finding::refuse("no-fridays", "it is Friday").mend("wait until Monday")]

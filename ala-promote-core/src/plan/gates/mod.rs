@@ -2,6 +2,7 @@
 
 mod build_parity;
 mod database;
+mod hooks;
 mod images;
 mod inherited_ports;
 mod lines;
@@ -32,7 +33,7 @@ where
 }
 
 /// The gates that every operation passes, in the order in which their findings are shown.
-pub(crate) fn built_in() -> [&'static dyn Gate; 9] {
+pub(crate) fn built_in() -> [&'static dyn Gate; 10] {
     [
         &state_loss::check,
         &tested_release::check,
@@ -42,6 +43,7 @@ pub(crate) fn built_in() -> [&'static dyn Gate; 9] {
         &isolation::check,
         &ports_free::check,
         &database::check,
+        &hooks::check,
         &source::check,
     ]
 }

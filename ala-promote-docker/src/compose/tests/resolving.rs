@@ -65,6 +65,7 @@ fn settings(folder: &Folder) -> Settings {
     production.from = Some(staging.name.clone());
     Settings {
         state_dir: dir.join(".ala-promote"),
+        hooks: Vec::new(),
         backup: BackupSettings { dir: dir.join("../backups"), database: DatabaseChoice::Detect },
         dir,
         environments: [staging, production].into_iter().map(|e| (e.name.clone(), e)).collect(),

@@ -21,6 +21,8 @@ pub(in crate::sweep) enum Change {
     Rows,
     /// Another commit is checked out.
     Source,
+    /// A hook ran, or its files came or went.
+    Hook,
 }
 
 impl Change {
@@ -50,6 +52,9 @@ impl Change {
         }
         if before.source != after.source {
             changes.insert(Self::Source);
+        }
+        if before.files != after.files || before.hooks_ran != after.hooks_ran {
+            changes.insert(Self::Hook);
         }
         changes
     }

@@ -44,7 +44,9 @@ pub(in crate::sweep) fn effects(
 /// Whether a step, or its undo, may make this change.
 fn may_make(step: &Step, change: &Change) -> bool {
     match (&step.action, change) {
-        (Action::Fetch { .. }, Change::Source) | (Action::External { .. }, _) => true,
+        (Action::Fetch { .. }, Change::Source)
+        | (Action::Hook { .. }, Change::Hook)
+        | (Action::External { .. }, _) => true,
         (Action::Build { targets, .. }, Change::Reference(changed)) => targets.values().any(|r| r == changed),
         (Action::Build { .. }, Change::ImageCame(_) | Change::ImageWent(_)) => true,
         (Action::Tag { reference, .. } | Action::Untag { reference }, Change::Reference(changed)) => {

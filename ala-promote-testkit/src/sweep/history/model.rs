@@ -72,7 +72,9 @@ impl Model {
             }
             // It may have come to its end before it died; the ledger tells, and the world must be what that says.
             Ended::Killed | Ended::GaveUp | Ended::Done(Err(EngineError::Ledger { started: true, .. })) => {
-                let of_it = |entry: &&HistoryEntry| entry.request.environment.as_str() == environment;
+                let of_it = |entry: &&HistoryEntry| {
+                    entry.request.as_ref().is_some_and(|request| request.environment.as_str() == environment)
+                };
                 match view.history.iter().rev().find(of_it).map(|entry| &entry.end) {
                     _ if is_open || before.is_back(&now) => Vec::new(),
                     Some(HistoryEnd::Outcome(Outcome::Committed { .. })) => self
