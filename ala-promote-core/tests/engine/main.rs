@@ -2,8 +2,6 @@
 //! what the engine says.
 
 #[cfg(test)]
-mod cut;
-#[cfg(test)]
 mod externals;
 #[cfg(test)]
 mod failures;
@@ -21,8 +19,6 @@ mod progress;
 mod recovery;
 #[cfg(test)]
 mod releases;
-#[cfg(test)]
-mod sweep;
 #[cfg(test)]
 mod view;
 #[cfg(test)]

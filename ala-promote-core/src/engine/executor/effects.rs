@@ -1,10 +1,11 @@
 //! What each kind of step does.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::Executor;
 use super::health::Expectation;
-use crate::backend::{BackendError, BackendErrorKind, BackendResult};
+use crate::backend::{BackendError, BackendErrorKind, BackendResult, Call, Fetched};
 use crate::domain::{ImageIdentity, Release, ReleaseImage};
 use crate::engine::Progress;
 use crate::plan::{Action, ImageSource, Output, PlannedRelease, Step};
@@ -15,7 +16,7 @@ impl Executor<'_> {
         let call = self.call(&step.id, self.cancel.clone());
         let stacks = self.backend.stacks();
         match &step.action {
-            Action::Fetch { dir } => self.backend.source().fetch(dir, &call).await.map(Output::Fetched),
+            Action::Fetch { dir } => self.fetch(dir, &call).await.map(Output::Fetched),
             Action::Snapshot { stack, services, file } => {
                 stacks.snapshot(stack, services, file).await.map(|()| Output::Done)
             }
@@ -66,6 +67,21 @@ impl Executor<'_> {
                 let value = self.handler(kind)?.run(*version, payload, &call).await?;
                 Ok(Output::External { value })
             }
+        }
+    }
+
+    /// A fetch that failed may have moved the tree all the same; only a look tells. It is not undone, so to say that it
+    /// changed nothing would be wrong.
+    async fn fetch(&self, dir: &Path, call: &Call) -> BackendResult<Fetched> {
+        let source = self.backend.source();
+        let before = source.state(dir).await?;
+        let fetched = source.fetch(dir, call).await;
+        let Err(error) = fetched else { return fetched };
+        match (before, source.state(dir).await) {
+            (Some(before), Ok(Some(now))) if before.commit != now.commit => {
+                Ok(Fetched::Updated { from: before.commit, to: now.commit })
+            }
+            _ => Err(error),
         }
     }
 
