@@ -10,6 +10,7 @@ mod invocation;
 mod model;
 mod places;
 mod prepared;
+mod pull;
 mod raw;
 mod render;
 mod resolve;
@@ -122,7 +123,7 @@ impl Compose {
             raw: &prepared.raw,
             scrub: &prepared.scrub,
         };
-        let render = context.render(&model, prepared.notes())?;
+        let render = context.render(&model, prepared.notes(stack))?;
         self.cache(|cache| {
             if cache.renders.len() >= MAX_CACHED {
                 cache.renders.clear();

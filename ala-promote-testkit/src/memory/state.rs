@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::container::MemoryContainer;
 use super::image::Image;
+use super::registry::Registry;
 use super::source::SourceTree;
 
 /// All that is the case at one moment.
@@ -32,6 +33,8 @@ pub struct State {
     pub locks: BTreeMap<ProjectName, HeldLock>,
     /// Held locks of source trees: on the host, so that they end with who made them.
     pub tree_locks: BTreeMap<PathBuf, HeldLock>,
+    /// What registries have.
+    pub registry: Registry,
     /// Notes on ledgers by folder.
     pub witness: BTreeMap<PathBuf, Witnessed>,
     /// The source tree, if there is one.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
 use ala_promote_core::config::{
-    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, Retention, Settings,
+    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, IsolationSettings,
+    Retention, Settings,
 };
 use ala_promote_core::domain::StackRef;
 
@@ -64,6 +65,7 @@ fn settings(folder: &Folder) -> Settings {
     let mut production = environment("production", ".env", ComposeFiles::AsRunning);
     production.from = Some(staging.name.clone());
     Settings {
+        isolation: IsolationSettings::default(),
         state_dir: dir.join(".ala-promote"),
         backup: BackupSettings { dir: dir.join("../backups"), database: DatabaseChoice::Detect },
         dir,

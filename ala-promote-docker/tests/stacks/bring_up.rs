@@ -1,0 +1,1 @@
+//! A sample of the stacks for real: staging is deployed, production started, then a promotion planned.
