@@ -63,7 +63,11 @@ pub(super) fn overlay_names(environment: &str) -> Vec<String> {
 /// `docker-compose.production.yml`, `compose.prod.yaml` and so on.
 #[must_use]
 pub fn named_compose_files(dir: &Path, environment: &EnvironmentName) -> Vec<PathBuf> {
-    overlay_names(environment.as_str()).into_iter().map(|name| dir.join(name)).filter(|p| present(p)).collect()
+    overlay_names(environment.as_str())
+        .into_iter()
+        .map(|name| dir.join(name))
+        .filter(|p| present(p))
+        .collect()
 }
 
 /// The environment's own Compose file in a folder.
@@ -89,6 +93,15 @@ pub(super) fn is_work_folder(dir: &Path) -> bool {
         || [PRODUCTION, STAGING].iter().any(|name| overlay_file(dir, name).is_some())
         || present(&dir.join(CONFIG_FILE))
         || names_files(&dir.join(".env"))
+}
+
+/// The folders below a folder that are each an environment's, if it has one for staging and one for production.
+pub(super) fn separate_folders(dir: &Path) -> Option<[(&'static str, &'static str); 2]> {
+    let named = |environment: &'static str, spellings: &[&'static str]| {
+        let holds_files = |name: &&&'static str| first_present(&dir.join(name), COMPOSE_FILES).is_some();
+        spellings.iter().find(holds_files).map(|name| (environment, *name))
+    };
+    Some([named(STAGING, &[STAGING, "stage"])?, named(PRODUCTION, &[PRODUCTION, "prod"])?])
 }
 
 /// What tells an environment's env file.

@@ -110,7 +110,9 @@ mod tests {
         assert_eq!(digest.repository(), "registry.example.com:5000/team/app");
         assert_eq!(digest.digest(), format!("sha256:{digits}"));
         assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{text}\""));
-        for bad in ["team/app", "team/app@sha256:00", &format!("A@sha256:{digits}"), &format!("a@sha512:{digits}")] {
+        for bad in
+            ["team/app", "team/app@sha256:00", &format!("A@sha256:{digits}"), &format!("a@sha512:{digits}")]
+        {
             assert!(bad.parse::<RepositoryDigest>().is_err(), "{bad}");
         }
     }

@@ -137,14 +137,13 @@ fn builder_of<'a>(
 }
 
 /// The only service that is built from the same folder, by the same file, to the same target.
-fn built_alike<'a>(
-    building: &'a Render,
-    spec: &ServiceSpec,
-) -> Option<(&'a ServiceName, &'a ServiceSpec)> {
+fn built_alike<'a>(building: &'a Render, spec: &ServiceSpec) -> Option<(&'a ServiceName, &'a ServiceSpec)> {
     let ours = spec.build.as_ref()?;
     let is_alike = |candidate: &ServiceSpec| {
         let theirs = candidate.build.as_ref();
-        theirs.is_some_and(|theirs| WHAT_IS_BUILT.iter().all(|key| theirs.settings.get(*key) == ours.settings.get(*key)))
+        theirs.is_some_and(|theirs| {
+            WHAT_IS_BUILT.iter().all(|key| theirs.settings.get(*key) == ours.settings.get(*key))
+        })
     };
     let mut alike = building.services.iter().filter(|(_, candidate)| is_alike(candidate));
     alike.next().filter(|_| alike.next().is_none())

@@ -79,8 +79,9 @@ impl Explain<'_> {
         let said = self.last().join("\n");
         let lower = said.to_lowercase();
         let says = |signs: &[&str]| signs.iter().any(|sign| lower.contains(sign));
-        let error =
-            |kind| BackendError::new(kind, format!("pull for {} with Compose", self.stack.environment), &said);
+        let error = |kind| {
+            BackendError::new(kind, format!("pull for {} with Compose", self.stack.environment), &said)
+        };
         if says(&["manifest unknown", "manifest for", "not found", "does not exist"]) {
             error(BackendErrorKind::NotFound).with_hint("push the image, or correct the tag in the env file")
         } else if says(&["unauthorized", "no basic auth", "authentication required", "denied"]) {

@@ -27,7 +27,7 @@ async fn decide() {
         let decided = stream::iter(Shape::all()).map(|shape| {
             let backend = Arc::clone(&backend);
             async move {
-                let copy = shape.copy(str::to_owned);
+                let copy = shape.copy(&shape.name, str::to_owned);
                 let text = match Decider::new(&copy.dir, backend) {
                     Ok(decider) => decider.decide().await,
                     Err(told) => format!("refused\n{}", crate::decision::indented(&told)),
@@ -52,7 +52,9 @@ async fn decide() {
         for (family, decided, expected) in [("v2", v2, &common), ("v1", v1, &of_v1)] {
             if let Some(decided) = decided.filter(|decided| decided != expected) {
                 let name = &shape.name;
-                wrong.push(format!("== {name}, Compose {family}, expected:\n{expected}== decided:\n{decided}"));
+                wrong.push(format!(
+                    "== {name}, Compose {family}, expected:\n{expected}== decided:\n{decided}"
+                ));
             }
         }
     }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ala_promote_core::backend::{Backend, Clock};
+use ala_promote_core::backend::Clock;
 use ala_promote_core::config::{Overrides, Settings, find_dir};
-use ala_promote_core::domain::{Actor, Request, StackRef, Verb};
+use ala_promote_core::domain::{Actor, Outcome, Request, StackRef, Verb};
 use ala_promote_core::engine::{Engine, EngineError};
 use ala_promote_core::ledger::{Journal, LedgerId, MemoryLedger};
 use ala_promote_core::plan::{Finding, Plan, PlanInput, StageKind, promoted_services};
@@ -22,6 +22,7 @@ const NOT_OF_THE_STACK: [&str; 2] = ["ports-free", "tested-release"];
 /// The engine for a folder, with a ledger of its own in memory, and what its gates saw.
 pub(crate) struct Decider {
     pub(crate) engine: Engine,
+    ledger: MemoryLedger,
     seen: Arc<Mutex<String>>,
 }
 
@@ -29,12 +30,20 @@ impl Decider {
     /// # Errors
     /// What a user would be told.
     pub(crate) fn new(dir: &Path, backend: Arc<DockerBackend>) -> Result<Self, String> {
+        Self::with_ledger(dir, backend, MemoryLedger::new(LedgerId::new("stacks").unwrap()))
+    }
+
+    /// The same folder and ledger, by another backend.
+    pub(crate) fn by(&self, backend: Arc<DockerBackend>) -> Self {
+        Self::with_ledger(&self.engine.settings().dir, backend, self.ledger.open_again()).unwrap()
+    }
+
+    fn with_ledger(dir: &Path, backend: Arc<DockerBackend>, ledger: MemoryLedger) -> Result<Self, String> {
         let dir = find_dir(Some(dir), Path::new("/"), None).map_err(|error| told(&error, error.hint()))?;
         let overrides = Overrides::default();
         let settings = Settings::load(&dir, &std::collections::BTreeMap::new(), &overrides)
             .map_err(|error| told(&error, error.hint()))?;
-        let ledger = MemoryLedger::new(LedgerId::new("stacks").unwrap());
-        let journal = Journal::open(Box::new(ledger)).unwrap();
+        let journal = Journal::open(Box::new(ledger.open_again())).unwrap();
         let actor = Actor { user: "stacks".into(), host: "host.example.com".into(), pid: std::process::id() };
         let seen = Arc::new(Mutex::new(String::new()));
         let note = Arc::clone(&seen);
@@ -44,7 +53,14 @@ impl Decider {
         };
         let engine =
             Engine::builder(settings, backend, Arc::new(RealClock), journal, actor).gate(look).build();
-        Ok(Self { engine, seen })
+        Ok(Self { engine, ledger, seen })
+    }
+
+    /// Plans an operation and runs it.
+    pub(crate) async fn operate(&self, environment: &str, verb: Verb) -> Outcome {
+        let request = Request { environment: environment.parse().unwrap(), verb };
+        let plan = self.engine.plan(&request).await.unwrap_or_else(|error| panic!("{environment}: {error}"));
+        self.engine.run(plan).finish(|_| {}).await.unwrap()
     }
 
     /// What each environment is, what a deployment does to those that build, and a promotion to the others.
@@ -57,7 +73,7 @@ impl Decider {
                 Ok(stack) => describe(&mut text, &stack, &settings.dir),
                 Err(error) => {
                     let told = told(&error, error.hint());
-                    writeln!(text, "{name}: refused\n{}", indented(&told)).unwrap();
+                    write!(text, "{name}: refused\n{}", indented(&told)).unwrap();
                     continue;
                 }
             }
@@ -93,7 +109,8 @@ impl Decider {
                 write!(text, "  {verb}: {what}\n{of_the_stack}").unwrap();
             }
             Err(EngineError::Backend(error)) => {
-                write!(text, "  {verb}: error\n{}", indented(&indented(&told(&error, error.hint())))).unwrap();
+                write!(text, "  {verb}: error\n{}", indented(&indented(&told(&error, error.hint()))))
+                    .unwrap();
             }
             Err(error) => panic!("{error}"),
         }
@@ -152,7 +169,10 @@ fn findings(findings: &[Finding]) -> String {
         let mark = if finding.refuses() { "refuse" } else { "note" };
         writeln!(text, "    {mark} {}: {}", finding.gate, finding.reason).unwrap();
         finding.evidence.iter().for_each(|line| writeln!(text, "      seen: {line}").unwrap());
-        finding.mend.iter().for_each(|line| text.push_str(&indented(&indented(&indented(&format!("mend: {line}"))))));
+        finding
+            .mend
+            .iter()
+            .for_each(|line| text.push_str(&indented(&indented(&indented(&format!("mend: {line}"))))));
     }
     text
 }

@@ -14,6 +14,8 @@ mod decide;
 #[cfg(test)]
 mod decision;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod shape;
 #[cfg(test)]
 #[path = "../engine/support.rs"]

@@ -42,10 +42,10 @@ impl Shape {
         Self { name: name.to_owned(), folder }
     }
 
-    /// Copies it into a folder of its name; `edit` changes the text of each file on the way.
-    pub(crate) fn copy(&self, edit: impl Fn(&str) -> String) -> Copy {
+    /// Copies it into a folder of this name; `edit` changes the text of each file on the way.
+    pub(crate) fn copy(&self, name: &str, edit: impl Fn(&str) -> String) -> Copy {
         let root = tempfile::tempdir().unwrap();
-        let repository = root.path().canonicalize().unwrap().join(&self.name);
+        let repository = root.path().canonicalize().unwrap().join(name);
         copy(&self.folder.join("repo"), &repository, &edit);
         let inner = std::fs::read_to_string(self.folder.join("work-in")).unwrap_or_default();
         let dir = if inner.is_empty() { repository } else { repository.join(inner.trim()) };

@@ -10,7 +10,8 @@ use ala_promote_core::backend::{
 use ala_promote_core::config::Settings;
 use ala_promote_core::domain::{
     BackupManifest, Container, EnvironmentName, HealthTarget, ImageId, ImageIdentity, ImageReference,
-    OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render, ServiceHealth, ServiceName, SourceState, StackRef,
+    OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render, ServiceHealth, ServiceName,
+    SourceState, StackRef,
 };
 use async_trait::async_trait;
 

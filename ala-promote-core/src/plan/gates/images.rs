@@ -12,7 +12,8 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     let files = target.render.stack.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>();
     let promoted = promoted_services(input);
     let mut findings = Vec::new();
-    if promoted.is_empty() {
+    let left_out = if input.request.verb == Verb::Promote { unpaired(input) } else { Vec::new() };
+    if promoted.is_empty() && left_out.is_empty() {
         findings.push(
             Finding::refuse(
                 GATE,
@@ -31,9 +32,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
             .mend("or list them in ala-promote.toml: [services.NAME] promoted = true"),
         );
     }
-    if input.request.verb == Verb::Promote && !promoted.is_empty() {
-        findings.extend(unpaired(input).into_iter().map(|service| not_promoted(input, &target.render, service)));
-    }
+    findings.extend(left_out.into_iter().map(|service| not_promoted(input, &target.render, service)));
     for (service, spec) in &target.render.services {
         if spec.image.is_none() && spec.build.is_none() {
             findings.push(
@@ -73,7 +72,8 @@ fn not_promoted(input: &PlanInput<'_>, render: &Render, service: &ServiceName) -
     let builders = input.building_render().into_iter().flat_map(|building| &building.services);
     let builders = builders.filter(|(_, spec)| spec.build.is_some()).map(|(name, _)| name.as_str());
     let builders: Vec<&str> = builders.collect();
-    let finding = Finding::refuse(GATE, format!("no service of {from} is known to build the image of {service}"));
+    let finding =
+        Finding::refuse(GATE, format!("no service of {from} is known to build the image of {service}"));
     seen_in(finding, render, &format!("services.{service}.build"))
         .seen(format!("{from} builds: {}", builders.join(", ")))
         .mend(format!(

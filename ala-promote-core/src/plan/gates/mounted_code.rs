@@ -12,7 +12,8 @@ const GATE: &str = "mounted-code";
 
 /// Names of folders that hold code in a build context, as against configuration and data.
 const CODE_FOLDERS: [&str; 12] = [
-    "src", "app", "apps", "lib", "code", "packages", "public", "dist", "client", "server", "backend", "frontend",
+    "src", "app", "apps", "lib", "code", "packages", "public", "dist", "client", "server", "backend",
+    "frontend",
 ];
 /// Ends of files that are code.
 const CODE_ENDS: [&str; 11] = ["py", "js", "mjs", "ts", "tsx", "jsx", "go", "rb", "php", "rs", "java"];

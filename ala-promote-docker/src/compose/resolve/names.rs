@@ -124,12 +124,11 @@ fn ambiguous(
     if !own.is_empty() {
         choices.push(own.iter().collect());
     }
-    let name = |path: &&PathBuf| {
-        format!("\"{}\"", path.strip_prefix(&environment.dir).unwrap_or(path).display())
-    };
-    let lines = choices.iter().map(|choice| {
-        format!("files = [{}]", choice.iter().map(name).collect::<Vec<_>>().join(", "))
-    });
+    let name =
+        |path: &&PathBuf| format!("\"{}\"", path.strip_prefix(&environment.dir).unwrap_or(path).display());
+    let lines = choices
+        .iter()
+        .map(|choice| format!("files = [{}]", choice.iter().map(name).collect::<Vec<_>>().join(", ")));
     let all: BTreeSet<String> = choices.iter().flatten().map(name).collect();
     Ok(invalid(
         &what(environment),
