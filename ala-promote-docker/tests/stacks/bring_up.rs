@@ -65,7 +65,11 @@ fn on_stage(text: &str, prefix: &str) -> String {
 fn prepare(dir: &Path) {
     let config = dir.join("ala-promote.toml");
     let before = std::fs::read_to_string(&config).unwrap_or_default();
-    std::fs::write(config, format!("{before}\n[health]\nwindow = \"1s\"\ninterval = \"200ms\"\n")).unwrap();
+    std::fs::write(
+        config,
+        format!("{before}\n[health]\ntimeout = \"60s\"\nwindow = \"1s\"\ninterval = \"200ms\"\n"),
+    )
+    .unwrap();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
         if folder.join("Dockerfile").exists() {

@@ -99,6 +99,33 @@ async fn resolve_with(
     uncallable((2, 40)).resolve(settings, &environment.parse().unwrap(), running).await
 }
 
+#[tokio::test]
+async fn an_overlay_of_the_base_alone_is_no_part_of_another() {
+    let folder = usual();
+    folder.write("app/docker-compose.prod.yml", "services:\n  api: {restart: always}\n");
+    let started = ["docker-compose.yml", "docker-compose.prod.yml"];
+    let running = [runs(&folder, "app", &started, Some(".env"))];
+    assert_eq!(names(&resolve(&folder, "production", &running).await.unwrap()), started);
+    let staging = resolve(&folder, "staging", &running).await.unwrap();
+    assert_eq!(names(&staging), ["docker-compose.yml", "docker-compose.staging.yml"]);
+}
+
+#[tokio::test]
+async fn where_nothing_tells_production_the_lines_to_choose_from_are_shown() {
+    let folder = usual();
+    folder.write("app/docker-compose.prod.yml", "services:\n  api: {restart: always}\n");
+    let error = resolve(&folder, "production", &[]).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::Invalid);
+    let hint = error.hint().unwrap();
+    for line in [
+        "[environments.production]",
+        "files = [\"docker-compose.yml\", \"docker-compose.prod.yml\"]",
+        "files = [\"docker-compose.yml\"]",
+    ] {
+        assert!(hint.lines().any(|found| found == line), "{hint}");
+    }
+}
+
 fn project(settings: &mut Settings, environment: &str, project: &str) {
     settings.environments.get_mut(environment).unwrap().project = Some(project.parse().unwrap());
 }
