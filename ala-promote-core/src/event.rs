@@ -17,6 +17,11 @@ pub enum Event {
         /// Whether it is being recovered.
         recovering: bool,
     },
+    /// A recovery waits until the children of the dead process have ended.
+    WaitingForChildren {
+        /// Each as people find it: `4242 docker-compose`.
+        children: Vec<String>,
+    },
     /// A stage starts.
     StageStarted {
         /// Which.

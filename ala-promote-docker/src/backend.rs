@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ala_promote_core::backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Builder, Database, ImageStore, Lock, Probe,
-    Source, Stacks, Witness,
+    Backend, BackendError, BackendErrorKind, BackendResult, Builder, Database, Hooks, ImageStore, Lock,
+    Probe, Source, Stacks, Witness,
 };
 use ala_promote_core::domain::ImageStoreKind;
 
@@ -134,6 +134,10 @@ impl Backend for DockerBackend {
 
     fn database(&self) -> &dyn Database {
         &self.databases
+    }
+
+    fn hooks(&self) -> &dyn Hooks {
+        &self.stacks
     }
 
     fn probe(&self) -> &dyn Probe {

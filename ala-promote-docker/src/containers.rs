@@ -86,10 +86,19 @@ impl Containers {
         self.list(&[("label", format!("{key}={value}"))]).await
     }
 
+    /// All containers that have all of these labels, each as `key=value`.
+    pub(crate) async fn labelled_all(&self, labels: &[String]) -> BackendResult<Vec<ContainerSummary>> {
+        let filters: Vec<_> = labels.iter().map(|label| ("label", label.clone())).collect();
+        self.list(&filters).await
+    }
+
     /// All containers that pass the filters, stopped ones included.
     pub(crate) async fn list(&self, filters: &[(&str, String)]) -> BackendResult<Vec<ContainerSummary>> {
-        let filters: HashMap<String, Vec<String>> =
-            filters.iter().map(|(key, value)| ((*key).to_owned(), vec![value.clone()])).collect();
+        let mut by_key: HashMap<String, Vec<String>> = HashMap::new();
+        for (key, value) in filters {
+            by_key.entry((*key).to_owned()).or_default().push(value.clone());
+        }
+        let filters = by_key;
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         self.engine
             .docker()

@@ -71,15 +71,23 @@ fn kind_of_status(status: u16) -> BackendErrorKind {
 
 /// Keeps the beginning, which names the problem.
 pub(crate) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(MAX_DETAIL_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    // Programs print colours, and worse; terminals and logs get none of it.
+    let mut chars = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c });
+    let short: String = chars.by_ref().take(MAX_DETAIL_CHARS).collect();
+    if chars.next().is_some() { short + "…" } else { short }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn details_are_short_and_harmless() {
+        assert_eq!(shorten("a\u{1b}[31m b\nc"), "a [31m b\nc");
+        let long = "ö".repeat(MAX_DETAIL_CHARS + 1);
+        assert_eq!(shorten(&long), "ö".repeat(MAX_DETAIL_CHARS) + "…");
+        assert_eq!(shorten(&long[2..]), long[2..]);
+    }
 
     #[test]
     fn kinds_follow_the_status() {

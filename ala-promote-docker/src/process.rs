@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, CancelToken};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How often a running child's output is looked at, and a request to stop heard.
 const TICK: Duration = Duration::from_millis(50);
@@ -79,6 +79,13 @@ pub(crate) struct Process<'a> {
     pub(crate) lines: Option<LineSink<'a>>,
 }
 
+/// What becomes of processes that a child leaves in its group when it ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    GoesOn,
+    IsEnded,
+}
+
 /// What a child that ended by itself left.
 #[derive(Debug)]
 pub(crate) struct Finished {
@@ -96,6 +103,15 @@ impl Process<'_> {
     /// `Unavailable` when it can't be started, `TimedOut` or `Cancelled` when it was stopped; its exit status is no
     /// error here.
     pub(crate) async fn run(self, lock: &LockSlot) -> BackendResult<Finished> {
+        self.run_and(lock, Rest::GoesOn).await
+    }
+
+    /// The same, but what the child left of its process group is ended too, however the child ended.
+    pub(crate) async fn run_alone(self, lock: &LockSlot) -> BackendResult<Finished> {
+        self.run_and(lock, Rest::IsEnded).await
+    }
+
+    async fn run_and(self, lock: &LockSlot, rest: Rest) -> BackendResult<Finished> {
         let (mut child, stdout, stderr) = self.spawn(lock).map_err(|error| {
             self.error(BackendErrorKind::Unavailable, format!("can't run {}", self.program.display()))
                 .with_source(error)
@@ -106,6 +122,8 @@ impl Process<'_> {
         let ended = self.wait(&mut child, &mut output).await;
         if ended.is_err() {
             stop(&mut child, group).await;
+        } else if rest == Rest::IsEnded {
+            end_rest(group).await;
         }
         output.poll(true);
         let status = ended?;
@@ -162,6 +180,17 @@ async fn stop(child: &mut Child, group: Option<Pid>) {
     // Also when the first process has ended: it may have left children.
     let _ = kill_process_group(group, Signal::KILL);
     let _ = timeout(KILLED, child.wait()).await;
+}
+
+/// Ends what a child that has ended left of its group: nothing, as a rule.
+async fn end_rest(group: Option<Pid>) {
+    let Some(group) = group.filter(|group| test_kill_process_group(*group).is_ok()) else { return };
+    let _ = kill_process_group(group, Signal::TERM);
+    let deadline = Instant::now() + GRACE;
+    while test_kill_process_group(group).is_ok() && Instant::now() < deadline {
+        sleep(TICK).await;
+    }
+    let _ = kill_process_group(group, Signal::KILL);
 }
 
 /// The two outputs of a child, followed while it runs.

@@ -1,34 +1,153 @@
-//! Takes a container's own secrets out of a text that it printed.
+//! Keeps values of env files, and of containers' environments, out of what people and logs see. Tools quote them in
+//! their errors.
+
+use std::collections::BTreeMap;
 
 use bollard::models::ContainerInspectResponse;
 
-/// Shorter values are words such as `yes` or `5432`, which say nothing and would tear the text apart.
-const SHORTEST_SECRET_BYTES: usize = 6;
+use crate::compose::EnvFile;
 
-/// Every value of the container's environment gives way to its name, longest first.
-pub(crate) fn scrub(text: &str, inspect: &ContainerInspectResponse) -> String {
-    let environment = inspect.config.iter().flat_map(|config| config.env.iter().flatten());
-    let mut values: Vec<(&str, &str)> = environment
-        .filter_map(|entry| entry.split_once('='))
-        // Paths and the server's version are no secrets and often what matters.
-        .filter(|(key, value)| value.len() >= SHORTEST_SECRET_BYTES && !is_public(key))
-        .collect();
-    values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
-    values.iter().fold(text.to_owned(), |text, (key, value)| text.replace(value, &format!("<{key}>")))
+/// The shortest text that is taken out, in bytes: shorter ones occur everywhere by chance.
+const MIN_BYTES: usize = 4;
+/// Values that tell nothing and would only make a message unreadable.
+const TRIVIAL: [&str; 18] = [
+    "true",
+    "false",
+    "null",
+    "none",
+    "production",
+    "staging",
+    "development",
+    "test",
+    "testing",
+    "localhost",
+    "127.0.0.1",
+    "0.0.0.0",
+    "debug",
+    "info",
+    "warn",
+    "warning",
+    "error",
+    "latest",
+];
+/// Parts of names whose values are secret for certain, even when they look like a port.
+const SECRET_NAMES: [&str; 8] = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH", "PIN", "PWD"];
+
+/// Replaces values by the names of their variables.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scrubber {
+    /// Text and what is shown in its place, longest text first.
+    replacements: Vec<(String, String)>,
 }
 
+impl Scrubber {
+    /// Hides the values of these variables, and the passwords within them.
+    pub(crate) fn new<K: AsRef<str>, V: AsRef<str>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut found = BTreeMap::new();
+        for (key, text) in variables {
+            let (key, text) = (key.as_ref(), text.as_ref());
+            for secret in [Some(text), url_password(text)].into_iter().flatten() {
+                if tells_something(key, secret) {
+                    found.entry(secret.to_owned()).or_insert_with(|| format!("<{key}>"));
+                    // Compose's `config` doubles it.
+                    found.entry(secret.replace('$', "$$")).or_insert_with(|| format!("<{key}>"));
+                }
+            }
+        }
+        let mut replacements: Vec<_> = found.into_iter().collect();
+        replacements.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        Self { replacements }
+    }
+
+    /// Hides all that these env files set, and what of the shell's variables is secret by its name.
+    pub(crate) fn of_env_files<'a>(
+        files: impl IntoIterator<Item = &'a EnvFile>,
+        shell: &BTreeMap<String, String>,
+    ) -> Self {
+        let set = files.into_iter().flat_map(|file| {
+            file.texts().flat_map(|(key, texts)| texts.into_iter().map(move |text| (key.to_owned(), text)))
+        });
+        let secret = shell.iter().filter(|(key, _)| is_secret_name(key));
+        Self::new(set.chain(secret.map(|(key, value)| (key.clone(), value.clone()))))
+    }
+
+    /// Hides the environment of a container, but for what is no secret and often what matters.
+    pub(crate) fn of_container(inspect: &ContainerInspectResponse) -> Self {
+        let environment = inspect.config.iter().flat_map(|config| config.env.iter().flatten());
+        Self::new(environment.filter_map(|entry| entry.split_once('=')).filter(|(key, _)| !is_public(key)))
+    }
+
+    /// The text without the values.
+    pub(crate) fn scrub(&self, text: &str) -> String {
+        let mut clean = text.to_owned();
+        for (value, name) in &self.replacements {
+            if clean.contains(value.as_str()) {
+                clean = clean.replace(value.as_str(), name);
+            }
+        }
+        clean
+    }
+}
+
+fn tells_something(key: &str, text: &str) -> bool {
+    let is_port = text.len() <= 5 && text.bytes().all(|b| b.is_ascii_digit()) && !is_secret_name(key);
+    text.len() >= MIN_BYTES && !TRIVIAL.contains(&text) && !is_port
+}
+
+/// Of a container: paths, and the names of its server, of its users and databases.
 fn is_public(key: &str) -> bool {
     matches!(key, "PATH" | "HOME" | "HOSTNAME" | "LANG" | "TZ" | "PGDATA" | "PG_MAJOR" | "PG_VERSION")
         || matches!(key, "POSTGRES_USER" | "POSTGRES_DB")
+}
+
+fn is_secret_name(key: &str) -> bool {
+    // `PWD` alone is the working directory.
+    let key = key.to_ascii_uppercase();
+    key != "PWD" && key != "OLDPWD" && SECRET_NAMES.iter().any(|part| key.contains(part))
+}
+
+/// The password of `scheme://user:password@host`.
+fn url_password(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    let (login, _) = rest.rsplit_once('@')?;
+    login.split_once(':').map(|(_, password)| password)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn scrubber(text: &str) -> Scrubber {
+        let shell = BTreeMap::from([
+            ("API_TOKEN".to_owned(), "shell-token".to_owned()),
+            ("HOME".to_owned(), "/home/me".to_owned()),
+        ]);
+        Scrubber::of_env_files([&EnvFile::parse(text)], &shell)
+    }
+
+    #[test]
+    fn shows_names_in_place_of_values() {
+        let scrub = scrubber(
+            "PASSWORD=hunter22\nLONG=hunter22-and-more\nDATABASE_URL=postgresql://ala:p4ssw0rd@db/x\nPIN=1234\nM=\"one\nsecret line\"\n",
+        );
+        assert_eq!(scrub.scrub("a hunter22 b hunter22-and-more"), "a <PASSWORD> b <LONG>");
+        assert_eq!(scrub.scrub("login failed for p4ssw0rd"), "login failed for <DATABASE_URL>");
+        assert_eq!(scrub.scrub("pin 1234"), "pin <PIN>");
+        assert_eq!(scrub.scrub("near secret line:"), "near <M>:");
+        assert_eq!(scrub.scrub("shell-token at /home/me"), "<API_TOKEN> at /home/me");
+    }
+
+    #[test]
+    fn leaves_what_tells_nothing() {
+        let scrub = scrubber("NODE_ENV=production\nPORT=8080\nDEBUG=true\nA=x\n");
+        let text = "production port 8080 is true, x";
+        assert_eq!(scrub.scrub(text), text);
+    }
+
     #[test]
     fn values_give_way_to_their_names() {
-        let env = ["DB=postgres://u:hunter22@db/x", "PASSWORD=hunter22", "PORT=5432", "POSTGRES_DB=patients"];
+        let env =
+            ["DB=postgres://u:hunter22@db/x", "OLD=redis://:s3cr@cache", "PORT=5432", "POSTGRES_DB=patients"];
         let inspect = ContainerInspectResponse {
             config: Some(bollard::models::ContainerConfig {
                 env: Some(env.map(str::to_owned).to_vec()),
@@ -36,7 +155,10 @@ mod tests {
             }),
             ..Default::default()
         };
-        let said = "no patients at postgres://u:hunter22@db/x:5432, tried hunter22";
-        assert_eq!(scrub(said, &inspect), "no patients at <DB>:5432, tried <PASSWORD>");
+        let said = "no patients at postgres://u:hunter22@db/x:5432, tried hunter22, then s3cr";
+        assert_eq!(
+            Scrubber::of_container(&inspect).scrub(said),
+            "no patients at <DB>:5432, tried <DB>, then <OLD>"
+        );
     }
 }

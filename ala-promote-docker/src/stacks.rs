@@ -1,5 +1,7 @@
 //! Stacks: what Compose does for us, and what is done by hand over the API.
 
+mod hooks;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::snapshot::Snapshots;
 /// The stacks of an engine.
 #[derive(Debug)]
 pub(crate) struct DockerStacks {
+    engine: Arc<Engine>,
     compose: Compose,
     containers: Containers,
     images: Images,
@@ -41,7 +44,8 @@ impl DockerStacks {
             containers: Containers::new(Arc::clone(&engine)),
             images: Images::new(Arc::clone(&engine)),
             port_holders: PortHolders::new(Arc::clone(&engine), address),
-            snapshots: Snapshots::new(engine),
+            snapshots: Snapshots::new(Arc::clone(&engine)),
+            engine,
         }
     }
 

@@ -70,7 +70,12 @@ impl Witness for Witnesses {
             )
             .with_hint(format!("look at it with `docker volume inspect {name}`")));
         }
-        for old in self.of_dir(&dir).await?.iter().filter(|volume| volume.name != name) {
+        let volumes = self.of_dir(&dir).await?;
+        // A later note of the same ledger is of an operation that ended meanwhile.
+        let is_later = |volume: &Volume| {
+            self::witnessed(volume).is_some_and(|w| w.ledger == witnessed.ledger && w.seq > witnessed.seq)
+        };
+        for old in volumes.iter().filter(|volume| volume.name != name && !is_later(volume)) {
             match self.engine.docker().remove_volume(&old.name, None::<RemoveVolumeOptions>).await {
                 Ok(()) => {}
                 Err(error) if is_not_found(&error) => {}

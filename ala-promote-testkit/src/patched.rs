@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ala_promote_core::backend::{
-    Backend, Builder, Database, ImageStore, Lock, Probe, Source, Stacks, Witness,
+    Backend, Builder, Database, Hooks, ImageStore, Lock, Probe, Source, Stacks, Witness,
 };
 
 /// A backend some of whose ports are others: a mock, or one that is wrong on purpose.
@@ -14,6 +14,7 @@ pub struct Patched<B> {
     builder: Option<Box<dyn Builder>>,
     source: Option<Box<dyn Source>>,
     database: Option<Box<dyn Database>>,
+    hooks: Option<Box<dyn Hooks>>,
     probe: Option<Box<dyn Probe>>,
     lock: Option<Box<dyn Lock>>,
     witness: Option<Box<dyn Witness>>,
@@ -43,6 +44,7 @@ impl<B: Backend> Patched<B> {
             builder: None,
             source: None,
             database: None,
+            hooks: None,
             probe: None,
             lock: None,
             witness: None,
@@ -55,6 +57,7 @@ impl<B: Backend> Patched<B> {
         with_builder builder: Builder;
         with_source source: Source;
         with_database database: Database;
+        with_hooks hooks: Hooks;
         with_probe probe: Probe;
         with_lock lock: Lock;
         with_witness witness: Witness;
@@ -79,6 +82,9 @@ impl<B: Backend> Backend for Patched<B> {
     }
     fn database(&self) -> &dyn Database {
         self.database.as_deref().unwrap_or_else(|| self.base.database())
+    }
+    fn hooks(&self) -> &dyn Hooks {
+        self.hooks.as_deref().unwrap_or_else(|| self.base.hooks())
     }
     fn probe(&self) -> &dyn Probe {
         self.probe.as_deref().unwrap_or_else(|| self.base.probe())

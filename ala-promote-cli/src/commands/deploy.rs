@@ -21,6 +21,8 @@ pub(crate) async fn deploy(app: &App, ui: &Ui, options: &Options, deploy: &Deplo
     let protected = settings.environment(&deploy.environment)?.protected;
     ui.say(&render::title::deployment(&deploy.environment, protected));
     let mut engine = context::engine(app, settings, Access::Change).await?;
+    // What is missing is better said before anything is pulled.
+    app.signals.unless(engine.find_stack(&deploy.environment)).await??;
     ui.say("✅ Prerequisites OK");
     match deploy.pull {
         Pull::Not(flag) => ui.say(&format!("Code not pulled ({flag})")),

@@ -1,9 +1,8 @@
 //! Finishing or taking back what a dead process left.
 
-use ala_promote_core::backend::Witnessed;
-use ala_promote_core::domain::{Outcome, Request, Verb};
+use ala_promote_core::domain::Outcome;
 use ala_promote_core::engine::Engine;
-use ala_promote_core::plan::{Finding, Plan, Refusal};
+use ala_promote_core::plan::Plan;
 
 use super::Done;
 use super::operation::{self, Driven};
@@ -11,7 +10,7 @@ use crate::app::App;
 use crate::context::{self, Access};
 use crate::error::CliError;
 use crate::exit::{self, Exit};
-use crate::render::{Ui, text};
+use crate::render::{self, Ui, text};
 use crate::settings::Options;
 
 /// Recovers every operation that is not done.
@@ -46,29 +45,21 @@ async fn recover_one(app: &App, ui: &Ui, options: &Options, engine: &Engine, pla
     }
 }
 
-/// Takes the ledger that is here for the folder's own. That another one was lost is its first record.
+/// Takes the ledger that is here for the folder's own.
 async fn begin_anew(ui: &Ui, engine: &Engine) -> Result<(), CliError> {
-    let head = engine.journal().head();
-    let witnessed = engine.backend().witness().read(&engine.settings().dir).await?;
-    let lost = witnessed.filter(|w| w.ledger != head.ledger.to_string() || w.seq > head.seq);
-    let Some(lost) = lost else {
+    let given_up = engine.begin_anew().await?;
+    if given_up.is_nothing() {
         ui.show("The record here is the one that the engine remembers: it is kept.");
         return Ok(());
-    };
-    record_loss(engine, &lost)?;
-    engine.accept_ledger().await?;
+    }
     ui.show(&format!(
-        "A new record begins. Given up: ledger {} with {} records. What runs now is the first release to go back to.",
-        lost.ledger, lost.seq
+        "A new record begins; {}.\nWhat runs now is the first release to go back to.",
+        render::given_up::line(&given_up)
     ));
+    if !given_up.half_done.is_empty() {
+        ui.show(
+            "What that operation changed stays as it is. Look at it before you go on: ala-promote status",
+        );
+    }
     Ok(())
-}
-
-fn record_loss(engine: &Engine, lost: &Witnessed) -> Result<(), CliError> {
-    let Some(environment) = engine.settings().environments.keys().next().cloned() else { return Ok(()) };
-    let request = Request { environment, verb: Verb::Rollback { to: None } };
-    let reason = "the record that this folder had is gone; a new one was begun on request";
-    let finding = Finding::refuse("state-loss", reason)
-        .seen(format!("the engine remembers: ledger {} with {} records", lost.ledger, lost.seq));
-    Ok(engine.record_refusal(&request, &Refusal::from(finding))?)
 }

@@ -16,7 +16,7 @@ pub(crate) fn text(entries: &[HistoryEntry], limit: usize) -> String {
         table.row(vec![
             text::when(entry.at),
             format!("{}@{}", entry.actor.user, entry.actor.host),
-            entry.request.to_string(),
+            entry.request.as_ref().map_or_else(|| "begin a new record".to_owned(), ToString::to_string),
             entry.release.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
             end(&entry.end),
         ]);
@@ -39,6 +39,7 @@ fn end(end: &HistoryEnd) -> String {
         HistoryEnd::Outcome(Outcome::NeedsAttention { reason, .. }) => {
             format!("needs attention: {}", first_line(reason))
         }
+        HistoryEnd::BegunAnew { given_up } => super::given_up::line(given_up),
         other => format!("{other:?}"),
     }
 }

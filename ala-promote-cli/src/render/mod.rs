@@ -1,5 +1,6 @@
 //! What people and machines see. Holds no logic, and can't fail an operation.
 
+pub(crate) mod given_up;
 pub(crate) mod history;
 mod json;
 pub(crate) mod outcome;

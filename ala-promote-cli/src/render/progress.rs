@@ -48,6 +48,9 @@ impl<'a> Progress<'a> {
         self.ui.line(&json::event(event));
         match event {
             Event::Started { plan, recovering } => self.started(plan, *recovering),
+            Event::WaitingForChildren { children } => self
+                .ui
+                .say(&format!("Waiting for what the dead process had started: {}", children.join(", "))),
             Event::StepStarted { step, .. } => {
                 self.swapped |= matches!(self.action(step), Some(Action::Swap { .. }));
             }
@@ -103,6 +106,7 @@ impl<'a> Progress<'a> {
             Output::Fetched(Fetched::Skipped { reason }) => {
                 self.ui.say(&format!("Code not pulled: {reason}"));
             }
+            Output::HookRan { name, .. } => self.ui.say(&format!("✅ Hook {name} done")),
             Output::BackedUp(manifest) => self.ui.say(&self.backed_up(manifest)),
             _ => {}
         }
@@ -199,6 +203,7 @@ impl<'a> Progress<'a> {
             Some(Action::Tag { .. }) if self.stage_of(step) == Some(StageKind::Tag) => {
                 "Image tags moved back"
             }
+            Some(Action::Hook { hook, .. }) if hook.undo.is_some() => "Hooks taken back",
             Some(Action::External { .. }) => "Own step taken back",
             _ => return,
         };

@@ -1,7 +1,7 @@
 //! What runs where, for people.
 
 use ala_promote_core::domain::HealthVerdict;
-use ala_promote_core::engine::{EnvironmentStatus, ServiceStatus};
+use ala_promote_core::engine::{EnvironmentStatus, ServiceStatus, UnfinishedStatus};
 
 use super::table::Table;
 use super::text;
@@ -10,8 +10,14 @@ use super::text;
 pub(crate) fn text(status: &EnvironmentStatus) -> String {
     let release = status.release.as_ref().map_or_else(|| "no release on record".to_owned(), text::release);
     let mut lines = format!("{} (project {}): {release}\n", status.environment, status.project);
-    if let Some(operation) = &status.unfinished {
-        lines.push_str(&format!("❌ Operation {operation} is not done → ala-promote recover\n"));
+    match &status.unfinished {
+        Some(UnfinishedStatus { operation, at_work: true }) => {
+            lines.push_str(&format!("⏳ Operation {operation} is at work now\n"));
+        }
+        Some(UnfinishedStatus { operation, at_work: false }) => {
+            lines.push_str(&format!("❌ Operation {operation} is not done → ala-promote recover\n"));
+        }
+        None => {}
     }
     let mut table = Table::new(&["  SERVICE", "IMAGE", "HEALTH"]);
     for service in &status.services {

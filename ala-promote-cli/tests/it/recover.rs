@@ -64,11 +64,11 @@ async fn a_lost_state_folder_is_noticed_until_a_new_one_is_asked_for() {
 
     let ran = world.run("ala-promote recover --new-ledger").await;
     assert_eq!(ran.code, 0, "{}", ran.screen);
-    assert!(ran.out.contains("A new record begins."), "{}", ran.screen);
+    assert!(ran.out.contains("A new record begins; given up: ledger"), "{}", ran.screen);
     let ran = world.run("./deploy-staging").await;
     assert_eq!(ran.code, 0, "{}", ran.screen);
     assert_eq!(world.run(PROMOTE).await.code, 0);
-    assert!(world.run("ala-promote history").await.out.contains("a new one was begun on request"));
+    assert!(world.run("ala-promote history").await.out.contains("begin a new record"));
     assert_eq!(world.run("ala-promote history --verify").await.code, 0);
     let ran = world.run("ala-promote recover --new-ledger").await;
     assert!(ran.out.contains("it is kept"), "{}", ran.screen);

@@ -71,6 +71,7 @@ async fn another_operation_at_work_is_named() {
         actor: Actor { user: "ben".into(), host: "other.example.com".into(), pid: 7 },
         since: world.backend.clock().now(),
         what: "deploy production".into(),
+        ledger: "other".into(),
     };
     world.backend.hold_lock(&"ala".parse().unwrap(), &holder, true);
     let ran = world.run("./promote-to-production --confirm production").await;

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::{BackendResult, Call};
 use crate::config::Settings;
 use crate::domain::{
-    Actor, BackupManifest, Container, EnvironmentName, HealthTarget, ImageId, ImageIdentity, ImageReference,
-    OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render, ServiceHealth, ServiceName,
-    SourceState, StackRef,
+    Actor, BackupManifest, Container, EnvironmentName, HealthTarget, HookCommand, ImageId, ImageIdentity,
+    ImageReference, OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render, ServiceHealth,
+    ServiceName, SourceState, StackRef,
 };
 
 /// All ports of one backend.
@@ -35,6 +35,8 @@ pub trait Backend: Send + Sync {
     fn source(&self) -> &dyn Source;
     /// Databases and their backups.
     fn database(&self) -> &dyn Database;
+    /// Commands of the team's own.
+    fn hooks(&self) -> &dyn Hooks;
     /// Health.
     fn probe(&self) -> &dyn Probe;
     /// Exclusion of other operations.
@@ -235,6 +237,28 @@ pub struct Room {
     pub database_bytes: u64,
 }
 
+/// Commands of the team's own, on the host or in a container of a service's image.
+#[async_trait]
+pub trait Hooks: Send + Sync {
+    /// Runs a command to its end: on the host in the stack's folder; or in a container of its own, made as the service's
+    /// are (image that its reference names now, environment, networks, volumes) but for published ports.
+    /// - Succeeds only when the command exited with 0; else [`Failed`](super::BackendErrorKind::Failed) with its last
+    ///   lines.
+    /// - No shell reads the words. The command finds [`HookCommand::variables`] in its environment. On the host it gets
+    ///   besides them only what programs are found by.
+    /// - One that takes longer than its time is ended:
+    ///   [`TimedOut`](super::BackendErrorKind::TimedOut). One that is cancelled is ended too.
+    /// - However it ended: nothing of it is at work any more. On the host that means its process group.
+    /// - Its output is added to the log, which only its owner can read. Values of env files are not in it.
+    /// - A service that the stack has not: [`NotFound`](super::BackendErrorKind::NotFound). Starts no other service,
+    ///   builds nothing, pulls nothing.
+    async fn run(&self, stack: &StackRef, command: &HookCommand, call: &Call) -> BackendResult<()>;
+
+    /// Ensures that nothing is at work that [`run`](Self::run) began for this operation and hook, also where its process
+    /// was killed. What holds the operation's lock open is not looked for: it can't be there while that is held anew.
+    async fn end(&self, stack: &StackRef, command: &HookCommand) -> BackendResult<()>;
+}
+
 /// Health.
 #[async_trait]
 pub trait Probe: Send + Sync {
@@ -258,6 +282,8 @@ pub struct LockHolder {
     pub since: jiff::Timestamp,
     /// What it does: `promote production`.
     pub what: String,
+    /// The id of the ledger that holds its records.
+    pub ledger: String,
 }
 
 /// What is to be excluded.
@@ -283,9 +309,15 @@ pub enum Acquired {
     Busy {
         /// Who, as far as it left a note.
         holder: Option<LockHolder>,
-        /// Whether that process is alive, or left children that still work; `false`: it died, and `recover` may take
-        /// over.
+        /// Whether that process is alive, as far as can be seen; `false`: it died, and `recover` may take over.
         alive: bool,
+    },
+    /// Its holder died, and children of it still work: they must end before anybody may take over.
+    Orphaned {
+        /// Who held it.
+        holder: LockHolder,
+        /// The children, each as people find it: `4242 docker-compose`.
+        children: Vec<String>,
     },
 }
 
@@ -294,7 +326,8 @@ pub enum Acquired {
 pub trait Lock: Send + Sync {
     /// Asks for the lock; never waits.
     /// - Of any number that ask at once, at most one gets it.
-    /// - `take_over` names an operation whose dead holder's lock is taken; a live holder's never is.
+    /// - `take_over` names an operation whose dead holder's lock is taken; a live holder's never is, nor one whose
+    ///   children still work.
     async fn acquire(
         &self,
         scope: &LockScope,
@@ -332,5 +365,6 @@ pub trait Witness: Send + Sync {
     async fn read(&self, dir: &Path) -> BackendResult<Option<Witnessed>>;
 
     /// Replaces it. A reader finds the old one or the new one, never none.
+    /// - A later note of the same ledger, by an operation that ended meanwhile, stays.
     async fn write(&self, dir: &Path, witnessed: &Witnessed) -> BackendResult<()>;
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::settings::HookedVerb;
 use super::value::{HumanDuration, WrittenPath};
-use crate::domain::{EnvironmentName, ProjectName, ServiceName};
+use crate::domain::{EnvironmentName, HookMoment, HookName, ProjectName, ServiceName};
 
 /// The format that this code writes about and reads.
 pub(super) const FORMAT_VERSION: i64 = 1;
@@ -33,6 +34,8 @@ pub(super) struct ConfigFile {
     pub(super) backup: BackupTable,
     #[serde(default)]
     pub(super) retention: RetentionTable,
+    #[serde(default)]
+    pub(super) hooks: Vec<Spanned<HookTable>>,
 }
 
 /// `[engine]`.
@@ -110,4 +113,18 @@ pub(super) struct BackupTable {
 #[serde(deny_unknown_fields, expecting = "a table: [retention] with `releases`")]
 pub(super) struct RetentionTable {
     pub(super) releases: Option<Spanned<i64>>,
+}
+
+/// An entry of `[[hooks]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table: [[hooks]] with `name`, `environment`, `at`, `command`")]
+pub(super) struct HookTable {
+    pub(super) name: Spanned<HookName>,
+    pub(super) environment: Spanned<EnvironmentName>,
+    pub(super) at: HookMoment,
+    pub(super) on: Option<Spanned<Vec<HookedVerb>>>,
+    pub(super) service: Option<Spanned<ServiceName>>,
+    pub(super) command: Spanned<Vec<String>>,
+    pub(super) undo: Option<Spanned<Vec<String>>>,
+    pub(super) timeout: Option<Spanned<HumanDuration>>,
 }

@@ -10,6 +10,7 @@ use super::conventions::{self, BACKUP_DIR, CONFIG_FILE, STAGING, STATE_DIR};
 use super::environments::environments;
 use super::error::{Place, SettingsError};
 use super::file::{BackupTable, ConfigFile, HealthTable, IsolationTable, RetentionTable, ServiceTable};
+use super::hooks::hooks;
 use super::paths::absolute;
 use super::settings::{
     BackupSettings, DatabaseChoice, EnvironmentSettings, HealthSettings, IsolationSettings, Retention,
@@ -55,9 +56,11 @@ impl Settings {
         let path = dir.join(CONFIG_FILE);
         let source = Source::read(&path)?.unwrap_or_else(|| Source::empty(&path));
         let config = source.parse()?;
+        let environments = environments(&source, &dir, &config)?;
         Ok(Self {
             state_dir: state_dir(&source, &dir, &config, overrides)?,
-            environments: environments(&source, &dir, &config)?,
+            hooks: hooks(&source, &config.hooks, &environments)?,
+            environments,
             services: services(&source, &config.services)?,
             health: health(&source, &config.health)?,
             isolation: isolation(&source, &config.isolation)?,

@@ -8,6 +8,7 @@ mod environments;
 mod error;
 mod file;
 mod folder;
+mod hooks;
 mod load;
 mod nearest;
 mod paths;
@@ -23,7 +24,7 @@ pub use error::{Looked, Place, SettingsError, SettingsErrorKind};
 pub use folder::find_dir;
 pub use load::{ENGINE_ADDRESS_VARIABLE, Overrides};
 pub use settings::{
-    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, IsolationSettings,
-    Retention, ServiceSettings, Settings,
+    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, HookSettings,
+    HookedVerb, IsolationSettings, Retention, ServiceSettings, Settings,
 };
 pub use state::{StateDir, prepare_state_dir};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{EnvironmentName, ProjectName, ServiceName};
+use super::error::Place;
+use crate::domain::{EnvironmentName, Hook, HookMoment, ProjectName, ServiceName, Verb};
 
 /// The settings of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Settings {
     pub backup: BackupSettings,
     /// What is kept.
     pub retention: Retention,
+    /// Commands of the team's own, in the order in which they run.
+    pub hooks: Vec<HookSettings>,
     /// Where published ports answer, if the config or the environment says so: a host as it stands before `:port`, so a
     /// version 6 address is in brackets.
     pub engine_address: Option<String>,
@@ -154,7 +157,60 @@ impl Default for Retention {
     }
 }
 
+/// A command of the team's own, and when it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookSettings {
+    /// What it does.
+    pub hook: Hook,
+    /// The environment whose operations run it.
+    pub environment: EnvironmentName,
+    /// Where in an operation.
+    pub at: HookMoment,
+    /// Which operations run it.
+    pub on: Vec<HookedVerb>,
+    /// Where the config names its service, else where it begins.
+    pub place: Place,
+}
+
+/// Operations that can run hooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookedVerb {
+    /// A deployment.
+    Deploy,
+    /// A promotion.
+    Promote,
+    /// A rollback.
+    Rollback,
+}
+
+impl HookedVerb {
+    fn is(self, verb: &Verb) -> bool {
+        match self {
+            Self::Deploy => matches!(verb, Verb::Deploy { .. }),
+            Self::Promote => matches!(verb, Verb::Promote),
+            Self::Rollback => matches!(verb, Verb::Rollback { .. }),
+        }
+    }
+}
+
+impl HookSettings {
+    /// Whether an operation of this kind runs it.
+    #[must_use]
+    pub fn runs_on(&self, verb: &Verb) -> bool {
+        self.on.iter().any(|on| on.is(verb))
+    }
+}
+
 impl Settings {
+    /// The hooks of an environment, in order.
+    pub fn hooks_of<'a>(
+        &'a self,
+        environment: &'a EnvironmentName,
+    ) -> impl Iterator<Item = &'a HookSettings> + 'a {
+        self.hooks.iter().filter(move |hook| &hook.environment == environment)
+    }
+
     /// Where the files of an environment are written that it is started from when inherited ports are left out. Labels of
     /// its containers name this file, so it tells them from another environment's.
     #[must_use]

@@ -13,8 +13,9 @@ use crate::domain::FingerprintKey;
 const IGNORE_FILE: &str = ".gitignore";
 /// The first line tells our folder from others that hide themselves from Git.
 const IGNORE_ALL: &[u8] = b"# The state of ala-promote: not for Git.\n*\n";
-/// Folders within it that others count on: for `Action::Snapshot`, for the locks' files, for `StackRef::derived_file`.
-const SUBFOLDERS: [&str; 3] = ["snapshots", "locks", "compose"];
+/// Folders within it that others count on: for `Action::Snapshot`, for the locks' files, for `StackRef::derived_file`,
+/// for what hooks print.
+const SUBFOLDERS: [&str; 4] = ["snapshots", "locks", "compose", "hooks"];
 const KEY_FILE: &str = "fingerprint.key";
 const KEY_BYTES: usize = 32;
 

@@ -2,6 +2,7 @@
 
 mod backup;
 mod health;
+mod hook;
 mod image;
 mod name;
 mod operation;
@@ -13,9 +14,11 @@ mod stack;
 
 pub use backup::BackupManifest;
 pub use health::{HealthTarget, HealthVerdict, ServiceHealth};
+pub use hook::{Hook, HookCommand, HookMoment};
 pub use image::{ImageId, ImageIdentity, ImageReference, ImageStoreKind, ReferenceError};
 pub use name::{
-    EnvironmentName, MAX_NAME_BYTES, NameError, OperationId, ProjectName, ReleaseTag, ServiceName, StepId,
+    EnvironmentName, HookName, MAX_NAME_BYTES, NameError, OperationId, ProjectName, ReleaseTag, ServiceName,
+    StepId,
 };
 pub use operation::{Actor, Outcome, Request, Verb};
 pub use places::Places;

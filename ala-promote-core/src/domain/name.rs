@@ -127,6 +127,8 @@ names! {
     ReleaseTag = "release";
     /// One run of a command that changes something.
     OperationId = "operation";
+    /// A hook of an environment.
+    HookName = "hook";
     /// A step within its plan.
     StepId = "step";
 }

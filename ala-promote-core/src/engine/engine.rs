@@ -13,10 +13,10 @@ use super::{EngineError, Progress, Run, StepHandler};
 use crate::backend::{Backend, CancelToken, Clock, LockGuard, Witnessed};
 use crate::config::Settings;
 use crate::domain::{
-    Actor, EnvironmentName, ImageId, OperationId, Outcome, Release, Request, ServiceName, Verb,
+    Actor, EnvironmentName, ImageId, OperationId, Outcome, Release, Request, ServiceName, StackRef, Verb,
 };
 use crate::event::Event;
-use crate::ledger::{Body, Journal, LedgerView};
+use crate::ledger::{Body, GivenUp, Journal, LedgerView};
 use crate::plan::{self, Action, Finding, Gate, Observed, PLAN_FORMAT, Plan, Refusal, Step};
 
 /// Space set aside for the records of an undo, in bytes: more than a plan of a hundred steps takes.
@@ -79,6 +79,10 @@ impl Engine {
         EngineBuilder { inner: Inner { settings, backend, clock, journal, actor, gates, handlers } }
     }
 
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     /// Looks at one environment as a rollback would, since that asks for the least.
     pub(super) async fn look(
         &self,
@@ -128,6 +132,15 @@ impl Engine {
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.inner.journal
+    }
+
+    /// Finds out what project, files and env file an environment means. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Stacks::resolve`](crate::backend::Stacks::resolve) gives them.
+    pub async fn find_stack(&self, environment: &EnvironmentName) -> Result<StackRef, EngineError> {
+        self.inner.known(environment)?;
+        Ok(self.inner.backend.stacks().resolve(&self.inner.settings, environment).await?)
     }
 
     /// Looks, and decides what the operation will do. Changes nothing, and writes nothing.
@@ -221,16 +234,21 @@ impl Engine {
         })
     }
 
-    /// Takes this ledger for the folder's own from now on, whatever the engine remembers of another.
+    /// Takes this ledger for the folder's own from now on, whatever the engine remembers of another. What is given up
+    /// by that is recorded before anything is taken over.
     ///
     /// # Errors
-    /// The ledger can't be written, or the engine does not answer.
-    pub async fn accept_ledger(&self) -> Result<(), EngineError> {
-        self.inner.witness().await
+    /// The ledger can't be written, the engine does not answer, or an operation is at work.
+    pub async fn begin_anew(&self) -> Result<GivenUp, EngineError> {
+        self.inner.begin_anew().await
     }
 }
 
 impl Inner {
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     fn known(&self, name: &EnvironmentName) -> Result<&crate::config::EnvironmentSettings, EngineError> {
         self.settings.environments.get(name).ok_or_else(|| EngineError::UnknownEnvironment {
             environment: name.clone(),
@@ -238,7 +256,7 @@ impl Inner {
         })
     }
 
-    fn salt(&self, now: jiff::Timestamp) -> u16 {
+    pub(super) fn salt(&self, now: jiff::Timestamp) -> u16 {
         let bits = u64::from(self.actor.pid) ^ u64::from(now.subsec_nanosecond().unsigned_abs() >> 8);
         (bits % u64::from(u16::MAX)) as u16
     }
@@ -257,7 +275,7 @@ impl Inner {
     }
 
     /// Our own head, as the witness would have it.
-    fn own_head(&self) -> Witnessed {
+    pub(super) fn own_head(&self) -> Witnessed {
         let head = self.journal.head();
         Witnessed { ledger: head.ledger.to_string(), seq: head.seq, hash: head.hash.to_string() }
     }
@@ -268,6 +286,16 @@ impl Inner {
         match plan::ledger_loss(&self.settings, &self.own_head(), witnessed.as_ref()) {
             Some(finding) => Err(Refusal::from(finding).into()),
             None => Ok(()),
+        }
+    }
+
+    /// Leaves a note of a new ledger before its first operation: a state folder that is lost in the middle of that one
+    /// must not pass for a first deployment either.
+    async fn be_remembered(&self) -> Result<(), EngineError> {
+        let witnessed = self.backend.witness().read(&self.settings.dir).await?;
+        match witnessed {
+            Some(witnessed) if witnessed.ledger == self.own_head().ledger => Ok(()),
+            _ => self.witness().await,
         }
     }
 
@@ -296,7 +324,7 @@ impl Inner {
         Ok(plan::plan(&question.input(&observed), &gates)?)
     }
 
-    fn write(&self, body: &Body) -> Result<(), EngineError> {
+    pub(super) fn write(&self, body: &Body) -> Result<(), EngineError> {
         self.journal.append(self.clock.now(), None, body).map(drop).map_err(EngineError::ledger(false))
     }
 
@@ -347,6 +375,7 @@ impl Inner {
             }
             // What works now is what an unwinding must come back to; that may be more or less than when it was planned.
             plan.before.healthy = again.before.healthy;
+            self.be_remembered().await?;
         } else {
             self.is_the_remembered_ledger().await?;
         }
@@ -369,7 +398,7 @@ impl Inner {
         let view = self.refreshed_view(false)?;
         let plan = view.unfinished.get(operation).ok_or_else(gone)?.progress.plan().clone();
         known_format(&plan)?;
-        let guard = self.acquire(&plan, Some(operation)).await?;
+        let guard = self.acquire_from_the_dead(&plan, &events, &cancel).await?;
         let result = match self.reopen(operation).await {
             Ok(progress) => {
                 let _ = events.send(Event::Started { plan: Box::new(plan), recovering: true });
@@ -416,7 +445,7 @@ impl Inner {
     }
 
     /// Space that is not given back is a pity, and no failure of an operation that has ended.
-    fn release_reserve(&self, operation: &OperationId) {
+    pub(super) fn release_reserve(&self, operation: &OperationId) {
         if let Err(error) = self.journal.release_reserve(operation) {
             tracing::warn!(%error, "the space for the records of an undo could not be given back");
         }
@@ -440,7 +469,7 @@ impl Inner {
         result
     }
 
-    async fn witness(&self) -> Result<(), EngineError> {
+    pub(super) async fn witness(&self) -> Result<(), EngineError> {
         Ok(self.backend.witness().write(&self.settings.dir, &self.own_head()).await?)
     }
 }

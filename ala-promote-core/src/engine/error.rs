@@ -36,6 +36,26 @@ pub enum EngineError {
         /// How it stands.
         state: String,
     },
+    /// An operation on this project died half-way, and its records are in another ledger; nothing was changed.
+    #[error(
+        "{} by {} since {} died half-way ({}), and its record is not in this state folder (it is ledger {})",
+        holder.what, holder.actor, since(holder), holder.operation, holder.ledger
+    )]
+    HalfDoneElsewhere {
+        /// Whose lock was found.
+        holder: LockHolder,
+    },
+    /// The process of an operation died, and children of it still work; nothing was changed.
+    #[error(
+        "the process of {} ({}) died, and what it had started still works: {}",
+        holder.actor, holder.operation, children.join(", ")
+    )]
+    ChildrenAtWork {
+        /// Who had started them.
+        holder: LockHolder,
+        /// The children, each as people find it: `4242 docker-compose`.
+        children: Vec<String>,
+    },
     /// The plan is of a newer format, or was run before.
     #[error("this plan can't be run: {reason}")]
     UnusablePlan {
@@ -90,7 +110,9 @@ impl EngineError {
             Self::UnknownEnvironment { .. } | Self::UnusablePlan { .. } => EngineErrorKind::Usage,
             Self::Refused(_) => EngineErrorKind::Refused,
             Self::Locked { .. } => EngineErrorKind::Locked,
-            Self::NeedsRecovery { .. } => EngineErrorKind::NeedsRecovery,
+            Self::NeedsRecovery { .. } | Self::HalfDoneElsewhere { .. } | Self::ChildrenAtWork { .. } => {
+                EngineErrorKind::NeedsRecovery
+            }
             Self::LockLost { .. } | Self::Ledger { started: true, .. } => EngineErrorKind::Interrupted,
             Self::Ledger { started: false, .. } => EngineErrorKind::Environment,
             Self::Backend(error) => match error.kind() {
@@ -105,7 +127,7 @@ impl EngineError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Locked { .. } => true,
+            Self::Locked { .. } | Self::ChildrenAtWork { .. } => true,
             Self::Backend(error) => error.is_retryable(),
             Self::Ledger { started: false, source } => source.is_retryable(),
             _ => false,
@@ -120,6 +142,15 @@ impl EngineError {
             Self::NeedsRecovery { .. } | Self::LockLost { .. } | Self::Ledger { started: true, .. } => {
                 Some("run `ala-promote recover`".to_owned())
             }
+            Self::HalfDoneElsewhere { holder } => Some(format!(
+                "run `ala-promote recover` where that record is (on {}); if it is lost, look at what runs now, and take \
+                 that for the beginning: `ala-promote recover --new-ledger`",
+                holder.actor.host
+            )),
+            Self::ChildrenAtWork { .. } => Some(
+                "run `ala-promote recover`: it waits until they have ended; if they never do, end them with `kill` first"
+                    .to_owned(),
+            ),
             Self::Locked { holder: Some(_) } => Some("wait until it is done, then try again".to_owned()),
             Self::Locked { holder: None } => Some("see who works here: ala-promote status".to_owned()),
             _ => None,
@@ -139,12 +170,10 @@ impl From<Refusal> for EngineError {
 
 fn describe_holder(holder: Option<&LockHolder>) -> String {
     holder.map_or_else(String::new, |h| {
-        format!(
-            ": {} by {} since {} ({})",
-            h.what,
-            h.actor,
-            h.since.strftime("%Y-%m-%d %H:%M:%S UTC"),
-            h.operation
-        )
+        format!(": {} by {} since {} ({})", h.what, h.actor, since(h), h.operation)
     })
+}
+
+fn since(holder: &LockHolder) -> impl std::fmt::Display {
+    holder.since.strftime("%Y-%m-%d %H:%M:%S UTC")
 }

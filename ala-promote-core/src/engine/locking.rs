@@ -1,13 +1,23 @@
 //! Who is at work: the lock of an operation, and what a lock that was left behind means.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::EngineError;
 use super::engine::Inner;
-use crate::backend::{Acquired, LockGuard, LockHolder, LockScope};
+use crate::backend::{Acquired, CancelToken, LockGuard, LockHolder, LockScope};
 use crate::domain::{OperationId, Verb};
+use crate::event::Event;
 use crate::ledger::Unfinished;
 use crate::plan::Plan;
+
+/// How often `recover` looks whether the children of a dead process have ended, before it names them and gives up: for
+/// five minutes.
+const CHILDREN_LOOKS: usize = 150;
+/// The pause between two of these looks.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 impl Inner {
     /// Takes the lock of an operation. One that a finished operation left behind holds nobody up.
@@ -16,25 +26,18 @@ impl Inner {
         plan: &Plan,
         take_over: Option<&OperationId>,
     ) -> Result<Box<dyn LockGuard>, EngineError> {
-        let holder = LockHolder {
-            operation: plan.operation.clone(),
-            actor: self.actor.clone(),
-            since: self.clock.now(),
-            what: plan.request.to_string(),
-        };
+        let holder = self.holder(&plan.operation, plan.request.to_string());
         let (scope, mut take_over) = (self.scope(plan), take_over.cloned());
         // Twice: a lock that a finished operation left behind is taken over.
         for _ in 0..2 {
             match self.backend.lock().acquire(&scope, &holder, take_over.as_ref()).await? {
                 Acquired::Held(guard) => return Ok(guard),
-                Acquired::Busy { holder: Some(dead), alive: false } if self.left_nothing(&dead)? => {
+                Acquired::Busy { holder: Some(dead), alive: false } => {
+                    self.left_nothing(&dead)?;
                     take_over = Some(dead.operation);
                 }
-                Acquired::Busy { holder: Some(dead), alive: false } => {
-                    return Err(EngineError::NeedsRecovery {
-                        operation: dead.operation,
-                        state: format!("the process of {} ended before it was done", dead.actor),
-                    });
+                Acquired::Orphaned { holder, children } => {
+                    return Err(EngineError::ChildrenAtWork { holder, children });
                 }
                 Acquired::Busy { holder, .. } => return Err(EngineError::Locked { holder }),
             }
@@ -42,13 +45,56 @@ impl Inner {
         Err(EngineError::Locked { holder: None })
     }
 
-    /// Whether a dead holder of a lock left nothing to recover: it died after its last record, or before its first (so
-    /// that nothing was done); the latter can be told of this host's ledger only.
-    fn left_nothing(&self, dead: &LockHolder) -> Result<bool, EngineError> {
+    /// Takes the lock of an operation that is to be recovered: children of its dead process are waited for, with a
+    /// bound.
+    pub(super) async fn acquire_from_the_dead(
+        &self,
+        plan: &Plan,
+        events: &UnboundedSender<Event>,
+        cancel: &CancelToken,
+    ) -> Result<Box<dyn LockGuard>, EngineError> {
+        let mut told = Vec::new();
+        for _ in 1..CHILDREN_LOOKS {
+            match self.acquire(plan, Some(&plan.operation)).await {
+                Err(EngineError::ChildrenAtWork { children, .. }) if !cancel.is_cancelled() => {
+                    if told != children {
+                        let _ = events.send(Event::WaitingForChildren { children: children.clone() });
+                        told = children;
+                    }
+                    self.clock.sleep(LOOK_AGAIN).await;
+                }
+                outcome => return outcome,
+            }
+        }
+        self.acquire(plan, Some(&plan.operation)).await
+    }
+
+    pub(super) fn holder(&self, operation: &OperationId, what: String) -> LockHolder {
+        LockHolder {
+            operation: operation.clone(),
+            actor: self.actor.clone(),
+            since: self.clock.now(),
+            what,
+            ledger: self.journal().head().ledger.to_string(),
+        }
+    }
+
+    /// That a dead holder of a lock left nothing to recover: it died after its last record, or before its first, so
+    /// that nothing was done. Only the ledger that it wrote can tell.
+    fn left_nothing(&self, dead: &LockHolder) -> Result<(), EngineError> {
         let view = self.refreshed_view(false)?;
-        let is_known = view.history.iter().any(|entry| entry.operation.as_ref() == Some(&dead.operation));
-        let is_ours = is_known || dead.actor.host == self.actor.host;
-        Ok(is_ours && !view.unfinished.contains_key(&dead.operation))
+        if dead.ledger != self.journal().head().ledger.to_string() {
+            return Err(EngineError::HalfDoneElsewhere { holder: dead.clone() });
+        }
+        if view.unfinished.contains_key(&dead.operation) {
+            return Err(EngineError::NeedsRecovery {
+                operation: dead.operation.clone(),
+                state: format!("the process of {} ended before it was done", dead.actor),
+            });
+        }
+        // What it may have set aside before its first record.
+        self.release_reserve(&dead.operation);
+        Ok(())
     }
 
     /// A deployment works on the source tree too.
@@ -67,7 +113,7 @@ impl Inner {
                 self.give_back(guard).await;
                 not_done(unfinished)
             }
-            Err(locked @ EngineError::Locked { .. }) => locked,
+            Err(told @ (EngineError::Locked { .. } | EngineError::ChildrenAtWork { .. })) => told,
             Err(_) => not_done(unfinished),
         }
     }

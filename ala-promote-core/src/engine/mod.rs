@@ -1,5 +1,6 @@
 //! Carrying plans out: what comes next is decided by a pure state machine over records, and done by one loop.
 
+mod begin_anew;
 #[expect(clippy::module_inception, reason = "the type that the module is named after")]
 mod engine;
 mod error;
@@ -16,4 +17,4 @@ pub use error::{EngineError, EngineErrorKind};
 pub use handler::StepHandler;
 pub use progress::{Next, Progress};
 pub use run::Run;
-pub use status::{EnvironmentStatus, ServiceStatus};
+pub use status::{EnvironmentStatus, ServiceStatus, UnfinishedStatus};

@@ -137,7 +137,10 @@ impl Progress {
             Body::UndoFailed { step, error } => self.set(step, StepState::Stuck { error: error.clone() }),
             Body::OperationEnded { outcome } => self.outcome = Some(outcome.clone()),
             Body::UndoStarted { step } => self.set(step, StepState::Undoing),
-            Body::OperationStarted { .. } | Body::Refused { .. } | Body::NotConfirmed { .. } => {}
+            Body::OperationStarted { .. }
+            | Body::Refused { .. }
+            | Body::NotConfirmed { .. }
+            | Body::BegunAnew { .. } => {}
         }
     }
 

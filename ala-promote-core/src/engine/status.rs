@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use super::engine::Inner;
 use super::{Engine, EngineError};
 use crate::domain::{
     EnvironmentName, HealthVerdict, ImageId, OperationId, ProjectName, Release, ServiceHealth, ServiceName,
 };
+use crate::ledger::Unfinished;
 
 /// One environment as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,9 +19,18 @@ pub struct EnvironmentStatus {
     /// The release that the ledger says runs.
     pub release: Option<Release>,
     /// An operation on it that is not done.
-    pub unfinished: Option<OperationId>,
+    pub unfinished: Option<UnfinishedStatus>,
     /// Its services.
     pub services: Vec<ServiceStatus>,
+}
+
+/// An operation that is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnfinishedStatus {
+    /// The operation.
+    pub operation: OperationId,
+    /// Whether its process is at work now; else it died, or what it left needs attention.
+    pub at_work: bool,
 }
 
 /// One service as it is.
@@ -67,13 +78,27 @@ impl Engine {
             let drift = expected.get(service).and_then(|expected| drift(expected, &images));
             ServiceStatus { service: service.clone(), images, health, drift }
         });
+        let unfinished = match view.unfinished_on(environment) {
+            Some(unfinished) => Some(self.inner().unfinished_status(unfinished).await),
+            None => None,
+        };
         Ok(EnvironmentStatus {
             environment: environment.clone(),
             project: seen.render.stack.project.clone(),
             services: services.collect(),
-            unfinished: view.unfinished_on(environment).map(|u| u.progress.plan().operation.clone()),
+            unfinished,
             release,
         })
+    }
+}
+
+impl Inner {
+    async fn unfinished_status(&self, unfinished: &Unfinished) -> UnfinishedStatus {
+        let found = self.at_work_or_dead(unfinished).await;
+        UnfinishedStatus {
+            operation: unfinished.progress.plan().operation.clone(),
+            at_work: matches!(found, EngineError::Locked { .. }),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::GivenUp;
 use crate::domain::{Actor, Outcome, Request, StepId};
 use crate::plan::{Finding, Output, Plan};
 
@@ -71,6 +72,13 @@ pub enum Body {
         request: Request,
         /// Why not.
         findings: Vec<Finding>,
+        /// Who asked.
+        actor: Actor,
+    },
+    /// This ledger takes the place of one that was lost.
+    BegunAnew {
+        /// What is given up.
+        given_up: GivenUp,
         /// Who asked.
         actor: Actor,
     },

@@ -46,6 +46,7 @@
 //! is checked by `verify`.
 
 mod body;
+mod given_up;
 mod view;
 mod journal;
 mod record;
@@ -65,6 +66,7 @@ mod lock;
 mod error;
 
 pub use body::Body;
+pub use given_up::GivenUp;
 pub use journal::Journal;
 pub use view::{EnvironmentView, HistoryEnd, HistoryEntry, LedgerView, Unfinished};
 

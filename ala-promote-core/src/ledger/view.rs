@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Body;
+use super::{Body, GivenUp};
 use crate::domain::{
     Actor, EnvironmentName, OperationId, Outcome, Release, ReleaseKind, ReleaseTag, Request, Verb,
 };
@@ -93,8 +93,9 @@ pub struct HistoryEntry {
     pub at: Timestamp,
     /// Who asked.
     pub actor: Actor,
-    /// For what.
-    pub request: Request,
+    /// For what; `None` where a new ledger was begun, which is no operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
     /// The operation; `None` for one that did not start.
     pub operation: Option<OperationId>,
     /// The release that it was about.
@@ -121,6 +122,11 @@ pub enum HistoryEnd {
     },
     /// Nobody confirmed it.
     NotConfirmed,
+    /// It was no operation: a new ledger began in the place of one that was lost.
+    BegunAnew {
+        /// What was given up.
+        given_up: GivenUp,
+    },
 }
 
 impl LedgerView {
@@ -132,7 +138,7 @@ impl LedgerView {
                 let entry = HistoryEntry {
                     at,
                     actor: actor.clone(),
-                    request: plan.request.clone(),
+                    request: Some(plan.request.clone()),
                     operation: Some(plan.operation.clone()),
                     release: plan.release.as_ref().map(|release| release.tag.clone()),
                     end: HistoryEnd::Open,
@@ -145,10 +151,14 @@ impl LedgerView {
             }
             Body::Refused { request, findings, actor } => {
                 let reasons = findings.iter().map(|finding| finding.reason.clone()).collect();
-                self.history.push(not_started(at, actor, request, HistoryEnd::Refused { reasons }));
+                self.history.push(not_started(at, actor, Some(request), HistoryEnd::Refused { reasons }));
             }
             Body::NotConfirmed { request, actor } => {
-                self.history.push(not_started(at, actor, request, HistoryEnd::NotConfirmed));
+                self.history.push(not_started(at, actor, Some(request), HistoryEnd::NotConfirmed));
+            }
+            Body::BegunAnew { given_up, actor } => {
+                let end = HistoryEnd::BegunAnew { given_up: given_up.clone() };
+                self.history.push(not_started(at, actor, None, end));
             }
             _ => {
                 if let Some(operation) = operation {
@@ -223,11 +233,11 @@ impl LedgerView {
     }
 }
 
-fn not_started(at: Timestamp, actor: &Actor, request: &Request, end: HistoryEnd) -> HistoryEntry {
+fn not_started(at: Timestamp, actor: &Actor, request: Option<&Request>, end: HistoryEnd) -> HistoryEntry {
     HistoryEntry {
         at,
         actor: actor.clone(),
-        request: request.clone(),
+        request: request.cloned(),
         operation: None,
         release: None,
         end,

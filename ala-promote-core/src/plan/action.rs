@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{DatabaseTarget, Fetched};
 use crate::config::HealthSettings;
 use crate::domain::{
-    BackupManifest, HealthTarget, ImageId, ImageIdentity, ImageReference, PullSource, PulledImage, Release,
-    ReleaseKind, ReleaseTag, RepositoryDigest, ServiceHealth, ServiceName, SourceState, StackRef, StepId,
+    BackupManifest, HealthTarget, Hook, HookName, ImageId, ImageIdentity, ImageReference, PullSource,
+    PulledImage, Release, ReleaseKind, ReleaseTag, RepositoryDigest, ServiceHealth, ServiceName, SourceState,
+    StackRef, StepId,
 };
 
 /// An image that is known when the plan is made, or that an earlier step will build or pull.
@@ -100,6 +101,18 @@ pub enum Action {
         /// How long.
         settings: HealthSettings,
     },
+    /// Run a command of the team's own.
+    Hook {
+        /// The stack.
+        stack: StackRef,
+        /// The command, and what takes it back.
+        hook: Hook,
+        /// For one in a promoted service: what its reference must name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        image: Option<HookImage>,
+        /// Where its output goes.
+        log: PathBuf,
+    },
     /// The commit point: from here on the release is what the environment runs.
     Commit {
         /// The release.
@@ -137,6 +150,15 @@ pub struct PullTarget {
     /// The image that must come; `None` where it is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<ImageIdentity>,
+}
+
+/// The image that a hook runs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookImage {
+    /// The service's reference.
+    pub reference: ImageReference,
+    /// The image of the release that is put on.
+    pub image: ImageSource,
 }
 
 /// A release whose images may still have to be built.
@@ -205,6 +227,13 @@ pub enum Output {
     },
     /// Of [`Action::Backup`].
     BackedUp(BackupManifest),
+    /// Of [`Action::Hook`].
+    HookRan {
+        /// The hook.
+        name: HookName,
+        /// What it printed.
+        log: PathBuf,
+    },
     /// Of [`Action::AwaitHealth`].
     Healthy {
         /// The last look.

@@ -103,10 +103,14 @@ pub enum StageKind {
     Backup,
     /// Move references.
     Tag,
+    /// A command of the team's own, before containers are replaced.
+    BeforeSwap,
     /// Replace containers.
     Swap,
     /// Wait for health.
     Health,
+    /// A command of the team's own, when all is healthy.
+    AfterSwap,
     /// An embedder's own.
     External,
     /// The commit point.

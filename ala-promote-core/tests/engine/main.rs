@@ -10,6 +10,8 @@ mod failures;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod ledger;

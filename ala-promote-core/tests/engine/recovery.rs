@@ -1,10 +1,12 @@
 //! Processes that died, locks that they left, states that need attention, and ledgers that are not what they were.
 
-use ala_promote_core::backend::LockHolder;
+use std::time::Duration;
+
+use ala_promote_core::backend::{Clock as _, LockHolder};
 use ala_promote_core::domain::{Actor, OperationId, Outcome, Verb};
-use ala_promote_core::engine::EngineErrorKind;
+use ala_promote_core::engine::{EngineError, EngineErrorKind};
 use ala_promote_core::event::Event;
-use ala_promote_core::ledger::{FileLedger, FileLedgerOptions, Journal, LedgerId, MemoryLedger};
+use ala_promote_core::ledger::{FileLedger, FileLedgerOptions, HistoryEnd, Journal, LedgerId, MemoryLedger};
 use ala_promote_core::plan::StageKind;
 use ala_promote_testkit::faults::{Fate, FaultPlan};
 use futures_util::StreamExt as _;
@@ -35,6 +37,8 @@ async fn a_killed_operation_is_named_until_it_is_recovered() {
     let again = host.plan("production", Verb::Promote).await;
     assert!(matches!(&again, Err(e) if e.kind() == EngineErrorKind::NeedsRecovery), "{again:?}");
     assert!(again.unwrap_err().to_string().contains(operation.as_str()));
+    let unfinished = host.engine().status(&"production".parse().unwrap()).await.unwrap().unfinished.unwrap();
+    assert_eq!((unfinished.operation, unfinished.at_work), (operation, false));
     // Staging is not held up.
     committed(host.operate("staging", DEPLOY).await);
     let outcomes = host.recover().await;
@@ -72,6 +76,8 @@ async fn while_the_other_is_at_work_it_is_locked_and_not_in_need_of_recovery() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(error.is_retryable());
+    let status = host.engine().status(&"production".parse().unwrap()).await.unwrap();
+    assert!(status.unfinished.unwrap().at_work);
     let error = host.engine().run(second).finish(|_| {}).await.unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::Locked);
     let unfinished = host.engine().unfinished().unwrap();
@@ -80,23 +86,106 @@ async fn while_the_other_is_at_work_it_is_locked_and_not_in_need_of_recovery() {
     committed(run.finish(|_| {}).await);
 }
 
-#[tokio::test]
-async fn a_lock_that_was_left_without_a_record_holds_nobody_up_but_another_host_s_does() {
-    let host = Host::with_release(false).await;
-    let project = host.world.stack("production").unwrap().project;
-    let dead = |on: &str| LockHolder {
+fn dead_of(ledger: &str) -> LockHolder {
+    LockHolder {
         operation: OperationId::new("20251029-000000-promote-dead").unwrap(),
-        actor: Actor { user: "ops".into(), host: on.into(), pid: 7 },
+        actor: Actor { user: "ops".into(), host: "host.example.com".into(), pid: 7 },
         since: jiff::Timestamp::UNIX_EPOCH,
         what: "promote production".into(),
-    };
-    host.world.hold_lock(&project, &dead("other.example.com"), false);
+        ledger: ledger.into(),
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_was_left_without_a_record_holds_nobody_up_but_another_ledger_s_does() {
+    let host = Host::with_release(false).await;
+    let project = host.world.stack("production").unwrap().project;
+    host.world.hold_lock(&project, &dead_of("ledger-two"), false);
     let error = host.operate("production", Verb::Promote).await.unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::NeedsRecovery);
-    host.world.hold_lock(&project, &dead("host.example.com"), true);
+    let text = format!("{error} {}", error.hint().unwrap());
+    for part in ["promote production by ops", "ledger-two", "on host.example.com", "--new-ledger"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    host.world.hold_lock(&project, &dead_of("ledger-one"), true);
     assert_eq!(host.operate("production", Verb::Promote).await.unwrap_err().kind(), EngineErrorKind::Locked);
-    host.world.hold_lock(&project, &dead("host.example.com"), false);
+    host.world.hold_lock(&project, &dead_of("ledger-one"), false);
     host.promote().await;
+}
+
+#[tokio::test]
+async fn a_half_done_operation_whose_ledger_is_lost_is_given_up_on_the_record_only() {
+    let mut host = Host::with_release(false).await;
+    killed_at(&host, StageKind::Swap).await;
+    let half_done = host.engine().unfinished().unwrap()[0].operation.clone();
+    host.ledger = MemoryLedger::new(LedgerId::new("ledger-two").unwrap());
+    assert!(host.operate("production", Verb::Promote).await.is_err());
+
+    let given_up = host.engine().begin_anew().await.unwrap();
+    assert_eq!(given_up.ledger.as_ref().unwrap().ledger, "ledger-one");
+    assert_eq!(given_up.half_done[0].operation, half_done);
+    let view = host.engine().journal().view();
+    let begun = view.history.iter().find(|entry| matches!(entry.end, HistoryEnd::BegunAnew { .. })).unwrap();
+    assert_eq!(begun.end, HistoryEnd::BegunAnew { given_up });
+    assert!(host.world.state().locks.is_empty(), "{:?}", host.world.state().locks);
+    assert!(host.engine().begin_anew().await.unwrap().is_nothing());
+    committed(host.operate("staging", DEPLOY).await);
+}
+
+#[tokio::test]
+async fn beginning_anew_waits_for_nobody_at_work_and_takes_nothing_of_our_own() {
+    let host = Host::with_release(false).await;
+    let project = host.world.stack("production").unwrap().project;
+    host.world.hold_lock(&project, &dead_of("ledger-two"), true);
+    assert_eq!(host.engine().begin_anew().await.unwrap_err().kind(), EngineErrorKind::Locked);
+    host.world.hold_lock(&project, &dead_of("ledger-one"), false);
+    assert!(host.engine().begin_anew().await.unwrap().is_nothing());
+    assert!(host.world.state().locks.contains_key(&project), "recover needs to see whose it was");
+}
+
+#[tokio::test]
+async fn the_first_operation_of_a_ledger_leaves_a_note_of_it_before_its_first_record() {
+    let host = Host::new();
+    let engine = host.engine();
+    let plan = engine.plan(&request("staging", DEPLOY)).await.unwrap();
+    let mut run = engine.run(plan);
+    while !matches!(run.next().await, Some(Event::Started { .. })) {}
+    drop(run);
+    let host = without_state(host);
+    assert!(refused(host.plan("staging", DEPLOY).await).contains("[state-loss]"));
+}
+
+#[tokio::test]
+async fn recover_waits_for_the_children_of_a_dead_process_and_nobody_else_does() {
+    let host = Host::with_release(false).await;
+    killed_at(&host, StageKind::Swap).await;
+    let project = host.world.stack("production").unwrap().project;
+    host.world.outlive(&project, "4242 docker-compose", Duration::from_secs(90));
+    let error = host.plan("production", Verb::Promote).await.unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::NeedsRecovery);
+    assert!(error.to_string().contains("4242 docker-compose"), "{error}");
+
+    let engine = host.engine();
+    let plan = engine.unfinished().unwrap().remove(0);
+    let mut waited = 0;
+    let told = |event: Event| waited += usize::from(matches!(event, Event::WaitingForChildren { .. }));
+    let before = host.world.clock().now();
+    rolled_back(engine.recover(&plan).finish(told).await);
+    assert_eq!(waited, 1);
+    assert!(host.world.clock().now() >= before + Duration::from_secs(90));
+}
+
+#[tokio::test]
+async fn recover_does_not_wait_for_ever() {
+    let host = Host::with_release(false).await;
+    killed_at(&host, StageKind::Swap).await;
+    let project = host.world.stack("production").unwrap().project;
+    host.world.outlive(&project, "4242 docker-compose", Duration::from_secs(3600));
+    let engine = host.engine();
+    let plan = engine.unfinished().unwrap().remove(0);
+    let error = engine.recover(&plan).finish(|_| {}).await.unwrap_err();
+    assert!(matches!(error, EngineError::ChildrenAtWork { .. }), "{error}");
+    assert!(error.is_retryable() && error.hint().unwrap().contains("recover"), "{error}");
 }
 
 #[tokio::test]
@@ -126,13 +215,7 @@ async fn a_lock_that_is_taken_away_stops_everything_where_it_is() {
     let project = plan.stack.as_ref().unwrap().project.clone();
     let mut run = engine.run(plan);
     while !matches!(run.next().await, Some(Event::StageStarted { stage: StageKind::Tag })) {}
-    let thief = LockHolder {
-        operation: OperationId::new("20251029-000000-promote-dead").unwrap(),
-        actor: Actor { user: "ops".into(), host: "other.example.com".into(), pid: 7 },
-        since: jiff::Timestamp::UNIX_EPOCH,
-        what: "promote production".into(),
-    };
-    host.world.hold_lock(&project, &thief, true);
+    host.world.hold_lock(&project, &dead_of("ledger-two"), true);
     let error = run.finish(|_| {}).await.unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::Interrupted, "{error}");
     assert_eq!(host.production(), running(&before, &host));
@@ -229,7 +312,7 @@ async fn a_lost_ledger_is_noticed_by_every_command_a_fetch_included() {
     assert!(refusal.contains("[state-loss]"), "{refusal}");
     assert!(refused(host.plan("staging", DEPLOY).await).contains("[state-loss]"), "still");
 
-    host.engine().accept_ledger().await.unwrap();
+    assert!(!host.engine().begin_anew().await.unwrap().is_nothing());
     committed(host.operate("staging", DEPLOY).await);
     host.promote().await;
 }

@@ -10,7 +10,7 @@ const TEMPLATE_ENDINGS: [&str; 4] = ["template", "example", "sample", "dist"];
 
 /// An env file as text.
 #[derive(Debug, Clone, Default)]
-pub(super) struct EnvFile {
+pub(crate) struct EnvFile {
     /// The variables that it sets, in its order, with the text after `=`, quotes and all.
     entries: Vec<(String, String)>,
     /// The whole text.
@@ -36,7 +36,7 @@ impl EnvFile {
     }
 
     /// Takes the text apart, forgivingly: whether it is right is for Compose to say.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let text = text.trim_start_matches('\u{feff}').to_owned();
         let mut entries = Vec::new();
         let mut lines = text.lines();
@@ -80,7 +80,7 @@ impl EnvFile {
     }
 
     /// The variables with every text that may be shown in place of their value.
-    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
         self.entries.iter().map(|(key, raw)| {
             let unquoted = raw.trim_matches(|c| c == '"' || c == '\'');
             let mut texts = vec![raw.clone(), unquoted.to_owned()];

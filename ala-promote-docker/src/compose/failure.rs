@@ -8,7 +8,7 @@ use ala_promote_core::domain::StackRef;
 
 use super::env_file;
 use super::raw::RawFiles;
-use super::scrub::Scrubber;
+use crate::scrub::Scrubber;
 
 /// How many of the last lines are shown of a build or a start that failed.
 const SHOWN_LINES: usize = 20;

@@ -6,6 +6,7 @@ mod convention;
 mod derived;
 mod env_file;
 mod failure;
+mod hook;
 mod invocation;
 mod model;
 mod places;
@@ -14,7 +15,6 @@ mod pull;
 mod raw;
 mod render;
 mod resolve;
-mod scrub;
 mod tool;
 mod up;
 mod variables;
@@ -39,6 +39,7 @@ use self::tool::{Family, Tool};
 use crate::engine::ApiVersion;
 use crate::process::{Finished, LockSlot, Process};
 
+pub(crate) use self::env_file::EnvFile;
 pub(crate) use self::resolve::RunningProject;
 
 /// The first version of the Engine API that tells nothing of an image that Compose v1 needs.

@@ -10,7 +10,7 @@ use super::Compose;
 use super::env_file::EnvFile;
 use super::invocation::Environment;
 use super::raw::RawFiles;
-use super::scrub::Scrubber;
+use crate::scrub::Scrubber;
 
 /// The hash of all that an answer of Compose depends on.
 pub(super) type Key = [u8; 32];
@@ -40,7 +40,7 @@ impl Compose {
         // One that can't be read is for Compose to complain about.
         let of_services: Vec<EnvFile> =
             raw.env_files.values().flatten().filter_map(|path| EnvFile::read(Path::new(path)).ok()).collect();
-        let scrub = Scrubber::new(of_services.iter().chain([&env_file]), &self.shell);
+        let scrub = Scrubber::of_env_files(of_services.iter().chain([&env_file]), &self.shell);
         let mut hash = Sha256::new();
         let mut add = |text: &str| {
             hash.update((text.len() as u64).to_le_bytes());

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::model::{Build, Keys, Model, Mount, Named, Port, Service, undouble};
 use super::raw::RawFiles;
-use super::scrub::Scrubber;
 use super::tool::Family;
+use crate::scrub::Scrubber;
 
 /// What a render is made of besides the model.
 pub(super) struct Context<'a> {

@@ -6,7 +6,7 @@ use bollard::models::ContainerInspectResponse;
 
 use crate::containers::Look;
 use crate::error::shorten;
-use crate::scrub::scrub;
+use crate::scrub::Scrubber;
 
 /// How to connect, as the official image's variables say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub(crate) fn configured(lines: &[String]) -> Server {
 /// Why a client inside the container failed, with what it said last.
 pub(crate) fn failure(what: &str, exit_code: i64, stderr: &str, look: &Look) -> BackendError {
     let said: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let said = scrub(&said.join("; "), &look.inspect);
+    let said = Scrubber::of_container(&look.inspect).scrub(&said.join("; "));
     let name = &look.container.name;
     let said = if said.is_empty() { String::new() } else { format!(": {}", shorten(&said)) };
     BackendError::new(BackendErrorKind::Failed, what, format!("exit code {exit_code} in {name}{said}"))

@@ -108,6 +108,34 @@ pub(crate) fn read_note(lock_file: &Path) -> Option<LockHolder> {
     serde_json::from_slice(&std::fs::read(note_file(lock_file)).ok()?).ok()
 }
 
+/// The processes that keep a lock after its holder died, each as people find it: `4242 docker-compose`. Children have the
+/// file as their standard input alone; whoever took the lock, or asks for it, has it open as another. While there is
+/// such a one, or one that can't be looked at, none are named.
+pub(crate) fn orphans(lock_file: &Path) -> Vec<String> {
+    let Ok(lock_file) = lock_file.canonicalize() else { return Vec::new() };
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let mut children = Vec::new();
+    for process in processes.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // Our own handle is that of one who asks. A process of another user can't be looked at, and is no child of ours.
+        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
+        let open = files.flatten().filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to == lock_file));
+        let open: Vec<_> = open.map(|fd| fd.file_name()).collect();
+        if pid == std::process::id() || open.is_empty() {
+            continue;
+        }
+        if open.iter().any(|fd| fd != "0") {
+            return Vec::new();
+        }
+        let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        children.push(format!("{pid} {}", name.trim()).trim_end().to_owned());
+    }
+    children.sort();
+    children
+}
+
 /// The lock of a source tree: in its Git folder, since several folders with states of their own may share the tree.
 pub(crate) fn tree_lock_file(tree: &Path, state_dir: &Path) -> PathBuf {
     match tree.ancestors().find_map(git_dir) {

@@ -39,7 +39,16 @@ impl Locks {
     /// Who holds a project's lock on a file: what the engine says is newer than a note that a dead holder may have left.
     async fn busy(&self, project: &ProjectName, held: &Path) -> Acquired {
         let on_engine = self.engine.read(project).await.ok().flatten().map(|found| found.holder);
-        Acquired::Busy { holder: on_engine.or_else(|| host::read_note(held)), alive: true }
+        held_by(on_engine.or_else(|| host::read_note(held)), held)
+    }
+}
+
+/// What a lock means whose file is held: by its holder, or by children that outlived it.
+fn held_by(holder: Option<LockHolder>, held: &Path) -> Acquired {
+    let children = host::orphans(held);
+    match holder {
+        Some(holder) if !children.is_empty() => Acquired::Orphaned { holder, children },
+        holder => Acquired::Busy { holder, alive: true },
     }
 }
 
@@ -63,7 +72,7 @@ impl Lock for Locks {
             let file = host::tree_lock_file(tree, &scope.state_dir);
             match HostLock::take(&file).await.map_err(|error| file_error(&file, error))? {
                 Some(lock) => files.push(lock),
-                None => return Ok(Acquired::Busy { holder: host::read_note(&file), alive: true }),
+                None => return Ok(held_by(host::read_note(&file), &file)),
             }
         }
         let mut on_engine = None;
@@ -71,7 +80,7 @@ impl Lock for Locks {
             let mark = ProcessMark::ours(file.path());
             match self.engine.take(project, holder, &mark, take_over).await? {
                 Taken::Ours(id) => on_engine = Some(EngineLock { project: project.clone(), id }),
-                Taken::Busy { holder, alive } => return Ok(Acquired::Busy { holder, alive }),
+                Taken::Busy(busy) => return Ok(busy),
             }
         }
         let guard = Guard::new(self.engine.clone(), on_engine, files, self.slot.clone());

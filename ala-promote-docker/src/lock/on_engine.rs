@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, LockHolder};
+use ala_promote_core::backend::{Acquired, BackendError, BackendErrorKind, BackendResult, LockHolder};
 use ala_promote_core::domain::{OperationId, ProjectName};
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
@@ -13,6 +13,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
 };
 
+use super::held_by;
 use super::process_mark::{Life, ProcessMark};
 use crate::containers::{Containers, labels_of, name_of};
 use crate::engine::Engine;
@@ -42,10 +43,8 @@ pub(crate) struct EngineLocks {
 pub(crate) enum Taken {
     /// The id of the container that is ours.
     Ours(String),
-    Busy {
-        holder: Option<LockHolder>,
-        alive: bool,
-    },
+    /// Who has it.
+    Busy(Acquired),
 }
 
 /// A lock that was found held.
@@ -61,6 +60,14 @@ impl Found {
         match &self.process {
             Some(process) => process.life(held).await,
             None => Life::Unknown,
+        }
+    }
+
+    /// What its being held means to one who asks.
+    fn busy(self, life: Life) -> Acquired {
+        match (life, self.process) {
+            (Life::Alive, Some(process)) => held_by(Some(self.holder), process.lock_file()),
+            (life, _) => Acquired::Busy { holder: Some(self.holder), alive: life != Life::Dead },
         }
     }
 }
@@ -88,11 +95,11 @@ impl EngineLocks {
             let life = found.life(mark.lock_file()).await;
             let may_take = take_over == Some(&found.holder.operation) && life != Life::Alive;
             if !may_take {
-                return Ok(Taken::Busy { holder: Some(found.holder), alive: life != Life::Dead });
+                return Ok(Taken::Busy(found.busy(life)));
             }
             self.move_aside(project, &found.id).await?;
         }
-        Ok(Taken::Busy { holder: None, alive: true })
+        Ok(Taken::Busy(Acquired::Busy { holder: None, alive: true }))
     }
 
     /// The lock of a project, if somebody has it.

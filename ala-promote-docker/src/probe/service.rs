@@ -12,7 +12,7 @@ use crate::containers::{Look, bound_ports};
 use crate::database::server_of;
 use crate::error::shorten;
 use crate::exec;
-use crate::scrub::scrub;
+use crate::scrub::Scrubber;
 
 /// How long `pg_isready` may take; its own limit is 3 s.
 const READY_LIMIT: Duration = Duration::from_secs(5);
@@ -223,7 +223,7 @@ fn last_log(inspect: &ContainerInspectResponse) -> String {
     let health = inspect.state.as_ref().and_then(|state| state.health.as_ref());
     let output = health.and_then(|h| h.log.as_ref()?.last()?.output.as_deref()).unwrap_or_default();
     match output.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
-        Some(line) => format!(": {}", shorten(&scrub(line, inspect))),
+        Some(line) => format!(": {}", shorten(&Scrubber::of_container(inspect).scrub(line))),
         None => String::new(),
     }
 }

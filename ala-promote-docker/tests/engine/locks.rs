@@ -13,6 +13,7 @@ fn holder(operation: &str) -> LockHolder {
         actor: Actor { user: "u".into(), host: "h".into(), pid: std::process::id() },
         since: jiff::Timestamp::now(),
         what: "promote production".into(),
+        ledger: "ledger".into(),
     }
 }
 
@@ -170,5 +171,30 @@ async fn one_operation_at_a_time_on_a_source_tree() {
         );
         guard.release().await.unwrap();
         held(acquire(&backend, &with_tree("two", "b"), "op-2", None).await).release().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn children_of_a_dead_holder_are_named_and_keep_its_lock() {
+    for engine in engines() {
+        let stage = Stage::new(&engine);
+        let backend = engine.backend().await;
+        let scope = scope(&stage, stage.dir.path());
+        let elsewhere = LockScope { state_dir: stage.dir.path().join("elsewhere"), ..scope.clone() };
+        drop(held(acquire(&backend, &scope, "op-1", None).await));
+        // As a child of the operation would: the lock is that of its standard input.
+        let file = stage.dir.path().join("locks").join(format!("{}.lock", stage.project()));
+        let lock = std::fs::File::open(&file).unwrap();
+        lock.lock().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("600").stdin(lock).spawn().unwrap();
+        let named = [format!("{} sleep", child.id())];
+        for (scope, take_over) in [(&scope, None), (&scope, Some("op-1")), (&elsewhere, Some("op-1"))] {
+            let acquired = acquire(&backend, scope, "op-2", take_over).await;
+            let Acquired::Orphaned { holder, children } = acquired else { panic!("{acquired:?}") };
+            assert_eq!((holder.operation.as_str(), children.as_slice()), ("op-1", named.as_slice()));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        held(acquire(&backend, &scope, "op-2", Some("op-1")).await).release().await.unwrap();
     }
 }

@@ -8,6 +8,8 @@ mod containers;
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod images;
 #[cfg(test)]
 mod locks;

@@ -48,6 +48,12 @@ async fn the_last_note_of_each_folder_is_read() {
         assert_eq!(witness.read(&one).await.unwrap(), Some(tenth));
         assert_eq!(notes.of(one.to_str().unwrap()).len(), 1);
 
+        // An operation that ends late takes nothing back of one that ended meanwhile.
+        witness.write(&one, &note(&ledger, 8, "ee")).await.unwrap();
+        assert_eq!(witness.read(&one).await.unwrap().unwrap().seq, 10);
+        witness.write(&one, &note(&ledger, 11, "ff")).await.unwrap();
+        assert_eq!(notes.of(one.to_str().unwrap()).len(), 1);
+
         // A new ledger after the loss of the old one begins low.
         let anew = note(&format!("n{ledger}"), 1, "dd");
         witness.write(&one, &anew).await.unwrap();

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,7 +31,11 @@ impl Decider {
     /// # Errors
     /// What a user would be told.
     pub(crate) fn new(dir: &Path, backend: Arc<DockerBackend>) -> Result<Self, String> {
-        Self::with_ledger(dir, backend, MemoryLedger::new(LedgerId::new("stacks").unwrap()))
+        // The engine has one note of each ledger.
+        static LEDGERS: AtomicU32 = AtomicU32::new(0);
+        let number = LEDGERS.fetch_add(1, Ordering::Relaxed);
+        let id = LedgerId::new(format!("stacks-{}-{number}", std::process::id())).unwrap();
+        Self::with_ledger(dir, backend, MemoryLedger::new(id))
     }
 
     /// The same folder and ledger, by another backend.

@@ -91,6 +91,15 @@ pub fn all() -> Vec<Case> {
             a_file_that_is_there_is_never_overwritten,
             a_cancelled_dump_leaves_no_file,
         }
+        hooks {
+            output_is_kept_for_its_owner,
+            a_command_that_fails_is_a_failure,
+            a_command_is_told_of_the_operation,
+            a_command_that_takes_too_long_is_ended,
+            a_cancelled_command_is_ended,
+            a_command_in_no_service_is_not_found,
+            end_of_nothing_succeeds,
+        }
         locks {
             of_many_at_once_one_gets_it,
             a_busy_lock_tells_its_holder,
@@ -102,6 +111,7 @@ pub fn all() -> Vec<Case> {
         witness {
             nothing_was_noted_at_first,
             what_was_noted_last_is_read,
+            a_late_note_takes_none_back,
             folders_have_their_own_notes,
         }
         looking {

@@ -18,6 +18,7 @@ mod subject;
 
 pub mod building;
 pub mod database;
+pub mod hooks;
 pub mod images;
 pub mod locks;
 pub mod looking;

@@ -94,6 +94,7 @@ impl Fixture {
             },
             since: self.clock.now(),
             what: format!("promote {}", self.stack.environment),
+            ledger: "conformance".into(),
         }
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ala_promote_core::backend::{
-    Acquired, Backend, BackendResult, Builder, Call, Database, DatabaseTarget, Fetched, ImageStore, Lock,
-    LockGuard, LockHolder, LockScope, PortHolder, Probe, Room, Source, Stacks, Witness, Witnessed,
+    Acquired, Backend, BackendResult, Builder, Call, Database, DatabaseTarget, Fetched, Hooks, ImageStore,
+    Lock, LockGuard, LockHolder, LockScope, PortHolder, Probe, Room, Source, Stacks, Witness, Witnessed,
 };
 use ala_promote_core::config::Settings;
 use ala_promote_core::domain::{
-    BackupManifest, Container, EnvironmentName, HealthTarget, ImageId, ImageIdentity, ImageReference,
-    OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render, ServiceHealth, ServiceName,
-    SourceState, StackRef,
+    BackupManifest, Container, EnvironmentName, HealthTarget, HookCommand, ImageId, ImageIdentity,
+    ImageReference, OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render, ServiceHealth,
+    ServiceName, SourceState, StackRef,
 };
 use async_trait::async_trait;
 
@@ -76,6 +76,9 @@ impl<B: Backend> Backend for Faulty<B> {
         self
     }
     fn database(&self) -> &dyn Database {
+        self
+    }
+    fn hooks(&self) -> &dyn Hooks {
         self
     }
     fn probe(&self) -> &dyn Probe {
@@ -182,6 +185,16 @@ impl<B: Backend> Database for Faulty<B> {
     ) -> BackendResult<BackupManifest> {
         let dump = self.inner.database().dump(stack, target, operation, file, call);
         self.stoppable("database.dump", call, dump).await
+    }
+}
+
+#[async_trait]
+impl<B: Backend> Hooks for Faulty<B> {
+    async fn run(&self, stack: &StackRef, command: &HookCommand, call: &Call) -> BackendResult<()> {
+        self.stoppable("hooks.run", call, self.inner.hooks().run(stack, command, call)).await
+    }
+    async fn end(&self, stack: &StackRef, command: &HookCommand) -> BackendResult<()> {
+        self.changes("hooks.end", self.inner.hooks().end(stack, command)).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, LockHolder};
 use ala_promote_core::domain::{EnvironmentName, ImageId, ImageReference, ProjectName, ServiceName};
@@ -134,9 +135,19 @@ impl MemoryBackend {
 
     /// Lets another operation hold a project's lock, whoever held it before; one that is not alive left it behind.
     pub fn hold_lock(&self, project: &ProjectName, holder: &LockHolder, alive: bool) {
-        let lock = HeldLock { holder: holder.clone(), alive, token: self.fresh_id() };
+        let lock = HeldLock { holder: holder.clone(), alive, child: None, token: self.fresh_id() };
         self.act_freely("another operation locks", |state| {
             state.locks.insert(project.clone(), lock);
+        });
+    }
+
+    /// Lets a child of the dead holder of a project's lock go on working for a while.
+    pub fn outlive(&self, project: &ProjectName, child: &str, how_long: Duration) {
+        let until = self.now() + how_long;
+        self.act_freely("a child outlives its parent", |state| {
+            if let Some(held) = state.locks.get_mut(project) {
+                held.child = Some((child.to_owned(), until));
+            }
         });
     }
 

@@ -7,6 +7,7 @@ use ala_promote_core::backend::{
 };
 use ala_promote_core::domain::{OperationId, ProjectName};
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::state::HeldLock;
 use super::{MemoryBackend, State};
@@ -20,16 +21,18 @@ impl Lock for MemoryBackend {
         take_over: Option<&OperationId>,
     ) -> BackendResult<Acquired> {
         self.step().await;
-        let token = self.fresh_id();
+        let (token, now) = (self.fresh_id(), self.now());
         let what = format!("lock for {}", holder.operation);
         let busy = self.change(&what, |state, _| {
             let on_project = scope.project.as_ref().and_then(|project| state.locks.get(project));
             let on_tree = scope.tree.as_ref().and_then(|tree| state.tree_locks.get(tree));
-            let free_to_take = |held: &HeldLock| !held.alive && take_over == Some(&held.holder.operation);
+            let free_to_take = |held: &HeldLock| {
+                !held.alive && held.child_at(now).is_none() && take_over == Some(&held.holder.operation)
+            };
             if let Some(held) = on_project.into_iter().chain(on_tree).find(|held| !free_to_take(held)) {
                 return Ok(Some(held.clone()));
             }
-            let ours = HeldLock { holder: holder.clone(), alive: true, token };
+            let ours = HeldLock { holder: holder.clone(), alive: true, child: None, token };
             if let Some(tree) = &scope.tree {
                 state.tree_locks.insert(tree.clone(), ours.clone());
             }
@@ -39,7 +42,10 @@ impl Lock for MemoryBackend {
             Ok(None)
         })?;
         Ok(match busy {
-            Some(held) => Acquired::Busy { holder: Some(held.holder), alive: held.alive },
+            Some(held) => match held.child_at(now).map(str::to_owned) {
+                Some(child) => Acquired::Orphaned { holder: held.holder, children: vec![child] },
+                None => Acquired::Busy { holder: Some(held.holder), alive: held.alive },
+            },
             None => Acquired::Held(Box::new(MemoryGuard {
                 backend: self.clone(),
                 project: scope.project.clone(),
@@ -47,6 +53,14 @@ impl Lock for MemoryBackend {
                 token,
             })),
         })
+    }
+}
+
+impl HeldLock {
+    /// The child of a dead holder that still works.
+    fn child_at(&self, now: Timestamp) -> Option<&str> {
+        let (child, until) = self.child.as_ref().filter(|_| !self.alive)?;
+        (now < *until).then_some(child)
     }
 }
 

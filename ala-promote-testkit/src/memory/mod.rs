@@ -37,6 +37,7 @@ mod builder;
 mod container;
 mod editor;
 mod health;
+mod hooks;
 mod image;
 mod lock;
 mod model;
@@ -58,8 +59,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ala_promote_core::backend::{
-    Backend, BackendError, BackendErrorKind, BackendResult, Builder, Clock, Database, ImageStore, Lock,
-    Probe, Source, Stacks, Witness,
+    Backend, BackendError, BackendErrorKind, BackendResult, Builder, Clock, Database, Hooks, ImageStore,
+    Lock, Probe, Source, Stacks, Witness,
 };
 use ala_promote_core::domain::{EnvironmentName, StackRef};
 use jiff::Timestamp;
@@ -68,6 +69,7 @@ pub use backup::rows_of_dump;
 pub use builder::{MemoryBuilder, ModelError};
 pub use container::{ContainerConfig, MemoryContainer, Told};
 pub use editor::EnvironmentEditor;
+pub use hooks::{FilePlace, RanHook};
 pub use image::{Image, ImageBehaviour, Restart};
 pub use model::{EnvironmentModel, ServiceModel};
 pub use registry::Registry;
@@ -198,6 +200,9 @@ impl Backend for MemoryBackend {
         self
     }
     fn database(&self) -> &dyn Database {
+        self
+    }
+    fn hooks(&self) -> &dyn Hooks {
         self
     }
     fn probe(&self) -> &dyn Probe {

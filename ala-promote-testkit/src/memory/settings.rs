@@ -29,6 +29,7 @@ impl MemoryBackend {
             isolation: IsolationSettings::default(),
             backup: BackupSettings { dir: self.backup_dir(), database: DatabaseChoice::Detect },
             retention: Retention::default(),
+            hooks: Vec::new(),
             engine_address: None,
         }
     }

@@ -7,11 +7,12 @@ use ala_promote_core::backend::{
     BackendError, BackendErrorKind, BackendResult, LockHolder, PortHolder, Witnessed,
 };
 use ala_promote_core::domain::{
-    EnvironmentName, ImageId, ImageReference, PortMapping, ProjectName, ServiceName,
+    EnvironmentName, HookName, ImageId, ImageReference, OperationId, PortMapping, ProjectName, ServiceName,
 };
 use jiff::Timestamp;
 
 use super::container::MemoryContainer;
+use super::hooks::{FilePlace, RanHook};
 use super::image::Image;
 use super::registry::Registry;
 use super::source::SourceTree;
@@ -35,6 +36,12 @@ pub struct State {
     pub tree_locks: BTreeMap<PathBuf, HeldLock>,
     /// What registries have.
     pub registry: Registry,
+    /// Files that commands of the team's own made.
+    pub files: BTreeSet<(FilePlace, String)>,
+    /// Commands of the team's own that are at work, or that a killed process left.
+    pub hooks_at_work: BTreeSet<(OperationId, HookName)>,
+    /// Commands of the team's own that began, oldest first.
+    pub hooks_ran: Vec<RanHook>,
     /// Notes on ledgers by folder.
     pub witness: BTreeMap<PathBuf, Witnessed>,
     /// The source tree, if there is one.
@@ -50,6 +57,8 @@ pub struct HeldLock {
     pub holder: LockHolder,
     /// Whether the holder is alive.
     pub alive: bool,
+    /// A child of a dead holder, and until when it works.
+    pub child: Option<(String, Timestamp)>,
     /// Tells this holding from any other.
     pub(super) token: u64,
 }

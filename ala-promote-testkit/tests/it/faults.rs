@@ -101,6 +101,7 @@ async fn hold(backend: &dyn ala_promote_core::backend::Backend, world: &MemoryBa
         actor: Actor { user: "ops".into(), host: "host.example.com".into(), pid: 1 },
         since: world.clock().now(),
         what: "promote production".into(),
+        ledger: "ledger-one".into(),
     };
     backend.lock().acquire(&scope, &holder, None).await.unwrap()
 }

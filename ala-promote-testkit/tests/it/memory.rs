@@ -63,6 +63,7 @@ fn holder(operation: &str, world: &MemoryBackend) -> LockHolder {
         actor: Actor { user: "ops".into(), host: "host.example.com".into(), pid: 1 },
         since: world.clock().now(),
         what: "promote production".into(),
+        ledger: "ledger-one".into(),
     }
 }
 

@@ -29,13 +29,19 @@ fn each_example_loads() {
 #[test]
 fn each_key_is_named() {
     let text = reference();
-    let tables = ["", "engine", "environments.qa", "services.api", "health", "backup", "retention"];
+    let tables =
+        ["", "engine", "environments.qa", "services.api", "health", "backup", "retention", "[hooks]"];
     for table in tables {
         let header = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
         let error = Folder::usual().config(&format!("{header}entirely_unknown = 1")).load().unwrap_err();
         let known = error.hint().unwrap();
         for key in known.strip_prefix("known keys here: ").unwrap().split(", ") {
-            let named = [format!("| `{key}`"), format!("`[{key}]`"), format!("`[{key}.<name>]`")];
+            let named = [
+                format!("| `{key}`"),
+                format!("`[{key}]`"),
+                format!("`[{key}.<name>]`"),
+                format!("`[[{key}]]`"),
+            ];
             assert!(
                 named.iter().any(|n| text.contains(n)),
                 "`{key}` of [{table}] is not in docs/configuration.md"

@@ -3,6 +3,7 @@
 mod docs;
 mod environments;
 mod errors;
+mod hooks;
 mod hostile;
 mod state;
 mod values;

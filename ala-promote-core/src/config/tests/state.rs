@@ -38,7 +38,7 @@ fn is_made_closed_and_hidden_once() {
     let names = fs::read_dir(&first.path).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
     let names: std::collections::BTreeSet<String> = names.collect();
     let expected =
-        [".gitignore", "compose", "fingerprint.key", "locks", "snapshots"].map(String::from).into();
+        [".gitignore", "compose", "fingerprint.key", "hooks", "locks", "snapshots"].map(String::from).into();
     assert_eq!(names, expected, "nothing partial is left");
 
     let second = folder.prepare().unwrap();

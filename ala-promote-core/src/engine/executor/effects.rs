@@ -55,6 +55,9 @@ impl Executor<'_> {
                 let expectation = Expectation { stack, targets, images: &images, settings };
                 self.await_health(&expectation).await.map(|services| Output::Healthy { services })
             }
+            Action::Hook { stack, hook, image, log } => {
+                self.run_hook(known, stack, hook, image.as_ref(), log, &call).await
+            }
             Action::Commit { release } => resolve_release(known, release).map(Output::Committed),
             Action::Untag { reference } => {
                 self.backend.images().untag(reference).await.map(|()| Output::Done)
@@ -107,7 +110,7 @@ pub(super) fn failed(what: impl Into<String>, detail: impl Into<String>) -> Back
 }
 
 /// The image that a source means, from what earlier steps found out.
-fn resolve(known: &Progress, source: &ImageSource) -> BackendResult<ImageIdentity> {
+pub(super) fn resolve(known: &Progress, source: &ImageSource) -> BackendResult<ImageIdentity> {
     match source {
         ImageSource::Known(image) => Ok(image.clone()),
         ImageSource::Built { step, service } => match known.output(step) {

@@ -2,6 +2,7 @@
 
 mod effects;
 mod health;
+mod hooks;
 mod look_back;
 mod undo;
 
@@ -171,7 +172,7 @@ impl Executor<'_> {
     async fn undo(&self, progress: &mut Progress, step: &Step) -> Result<bool, EngineError> {
         self.still_locked().await?;
         self.record(progress, Body::UndoStarted { step: step.id.clone() })?;
-        let result = self.patiently(|| self.undo_effect(step), |_| true).await;
+        let result = self.patiently(|| self.undo_effect(progress.plan(), step), |_| true).await;
         let (id, title) = (step.id.clone(), step.title.clone());
         let is_undone = result.is_ok();
         match result {

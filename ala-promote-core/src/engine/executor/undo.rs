@@ -4,11 +4,11 @@
 use super::Executor;
 use crate::backend::{BackendResult, CancelToken};
 use crate::domain::PullSource;
-use crate::plan::{Action, Step};
+use crate::plan::{Action, Plan, Step};
 
 impl Executor<'_> {
     /// Ensures that a step's effect is gone. Can't be cancelled: the way back is always gone to its end.
-    pub(super) async fn undo_effect(&self, step: &Step) -> BackendResult<()> {
+    pub(super) async fn undo_effect(&self, plan: &Plan, step: &Step) -> BackendResult<()> {
         let call = self.call(&step.id, CancelToken::new());
         match &step.action {
             Action::Snapshot { file, .. } => self.backend.stacks().discard_snapshot(file).await,
@@ -35,6 +35,7 @@ impl Executor<'_> {
             Action::Swap { stack, snapshot, .. } => {
                 self.backend.stacks().restore(stack, snapshot, &call).await
             }
+            Action::Hook { stack, hook, log, .. } => self.undo_hook(plan, stack, hook, log, &call).await,
             Action::External { kind, version, payload } => {
                 self.handler(kind)?.undo(*version, payload, &call).await
             }

@@ -2,6 +2,7 @@
 
 mod build_parity;
 mod database;
+mod hooks;
 mod images;
 mod inherited_ports;
 mod lines;
@@ -33,7 +34,7 @@ where
 }
 
 /// The gates that every operation passes, in the order in which their findings are shown.
-pub(crate) fn built_in() -> [&'static dyn Gate; 10] {
+pub(crate) fn built_in() -> [&'static dyn Gate; 11] {
     [
         &state_loss::check,
         &tested_release::check,
@@ -44,6 +45,7 @@ pub(crate) fn built_in() -> [&'static dyn Gate; 10] {
         &mounted_code::check,
         &ports_free::check,
         &database::check,
+        &hooks::check,
         &source::check,
     ]
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{addresses, before, release, unseen};
 use crate::config::{EnvironmentSettings, HealthSettings};
 use crate::domain::{
-    EnvironmentName, HealthTarget, ImageReference, Release, ReleaseTag, ServiceName, ServiceSpec, StackRef,
-    StepId, Verb,
+    EnvironmentName, HealthTarget, HookMoment, ImageReference, Release, ReleaseTag, ServiceName, ServiceSpec,
+    StackRef, StepId, Verb,
 };
 use crate::plan::gates::takes_backup;
 use crate::plan::pairing::{PromotedService, promoted_services};
@@ -168,6 +168,7 @@ impl<'a> Draft<'a> {
             expect: expect.collect(),
             settings: self.health_settings(),
         };
+        self.hooks(HookMoment::BeforeSwap, &release);
         let swap = Action::Swap { stack: self.stack.clone(), services, snapshot: self.snapshot_file() };
         self.stage(StageKind::Swap, StepClass::Compensable, vec![(format!("start {names}"), swap)]);
         self.stage(
@@ -175,6 +176,7 @@ impl<'a> Draft<'a> {
             StepClass::Compensable,
             vec![("wait until healthy".to_owned(), health)],
         );
+        self.hooks(HookMoment::AfterSwap, &release);
         let commit = Action::Commit { release: release.clone() };
         self.stage(StageKind::Commit, StepClass::Pivot, vec![(format!("commit {}", release.tag), commit)]);
         self.release = Some(release);

@@ -5,6 +5,7 @@ mod addresses;
 mod before;
 mod deploy;
 mod draft;
+mod hooks;
 mod move_release;
 mod promote;
 mod release;

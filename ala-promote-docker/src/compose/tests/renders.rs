@@ -7,10 +7,10 @@ use ala_promote_core::domain::{Render, Secret, ServiceSpec, StackRef};
 
 use super::super::model::Model;
 use super::super::render::Context;
-use super::super::scrub::Scrubber;
 use super::super::tool::Family;
 use super::{Folder, RawFiles, composes, environment, is_v1};
 use crate::compose::{Compose, LockSlot};
+use crate::scrub::Scrubber;
 
 const SAMPLE: &str = include_str!("../../../tests/compose/sample/compose.yml");
 const ENV: &str = include_str!("../../../tests/compose/sample/.env.staging");

@@ -67,6 +67,7 @@ fn settings(folder: &Folder) -> Settings {
     Settings {
         isolation: IsolationSettings::default(),
         state_dir: dir.join(".ala-promote"),
+        hooks: Vec::new(),
         backup: BackupSettings { dir: dir.join("../backups"), database: DatabaseChoice::Detect },
         dir,
         environments: [staging, production].into_iter().map(|e| (e.name.clone(), e)).collect(),

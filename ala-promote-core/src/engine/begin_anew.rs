@@ -1,0 +1,85 @@
+//! Beginning anew after the loss of a ledger.
+
+use super::EngineError;
+use super::engine::Inner;
+use crate::backend::{Acquired, LockHolder, LockScope};
+use crate::domain::{OperationId, ProjectName, Verb};
+use crate::ledger::{Body, GivenUp};
+
+impl Inner {
+    /// First all that is given up is looked at, then it is recorded, and only then are locks and note taken over: killed
+    /// in between, the same call does the rest.
+    pub(super) async fn begin_anew(&self) -> Result<GivenUp, EngineError> {
+        self.refreshed_view(false)?;
+        let ours = self.own_head();
+        let witnessed = self.backend.witness().read(&self.settings.dir).await?;
+        let lost = witnessed.filter(|w| w.ledger != ours.ledger || w.seq > ours.seq);
+        let mut half_done = Vec::new();
+        for project in self.projects().await? {
+            let dead = self.dead_elsewhere(&project).await?;
+            half_done.extend(dead.map(|holder| (project, holder)));
+        }
+        let holders = half_done.iter().map(|(_, holder)| holder.clone()).collect();
+        let given_up = GivenUp { ledger: lost, half_done: holders };
+        if given_up.is_nothing() {
+            return Ok(given_up);
+        }
+        let body = Body::BegunAnew { given_up: given_up.clone(), actor: self.actor.clone() };
+        self.write(&body)?;
+        for (project, holder) in half_done {
+            self.take_away(&project, &holder).await?;
+        }
+        self.witness().await?;
+        Ok(given_up)
+    }
+
+    async fn projects(&self) -> Result<Vec<ProjectName>, EngineError> {
+        let mut projects = Vec::new();
+        for name in self.settings.environments.keys() {
+            projects.push(self.backend.stacks().resolve(&self.settings, name).await?.project);
+        }
+        Ok(projects)
+    }
+
+    /// Who died with this project's lock, if its records are in another ledger. A free lock is given back at once.
+    async fn dead_elsewhere(&self, project: &ProjectName) -> Result<Option<LockHolder>, EngineError> {
+        match self.ask(project, None).await? {
+            Acquired::Held(guard) => {
+                self.give_back(guard).await;
+                Ok(None)
+            }
+            Acquired::Busy { holder: Some(dead), alive: false } => {
+                Ok((dead.ledger != self.own_head().ledger).then_some(dead))
+            }
+            Acquired::Busy { holder, .. } => Err(EngineError::Locked { holder }),
+            Acquired::Orphaned { holder, children } => Err(EngineError::ChildrenAtWork { holder, children }),
+        }
+    }
+
+    async fn take_away(&self, project: &ProjectName, dead: &LockHolder) -> Result<(), EngineError> {
+        match self.ask(project, Some(&dead.operation)).await? {
+            Acquired::Held(guard) => {
+                self.give_back(guard).await;
+                Ok(())
+            }
+            Acquired::Busy { holder, .. } => Err(EngineError::Locked { holder }),
+            Acquired::Orphaned { holder, children } => Err(EngineError::ChildrenAtWork { holder, children }),
+        }
+    }
+
+    async fn ask(
+        &self,
+        project: &ProjectName,
+        take_over: Option<&OperationId>,
+    ) -> Result<Acquired, EngineError> {
+        let now = self.clock.now();
+        let operation = OperationId::generate(&Verb::Rollback { to: None }, now, self.salt(now));
+        let holder = self.holder(&operation, "begin a new record".to_owned());
+        let scope = LockScope {
+            project: Some(project.clone()),
+            tree: None,
+            state_dir: self.settings.state_dir.clone(),
+        };
+        Ok(self.backend.lock().acquire(&scope, &holder, take_over).await?)
+    }
+}
