@@ -116,3 +116,21 @@ async fn a_release_that_fails_after_its_pull_gives_the_tag_back() {
     assert_eq!(host.world.image(STAGING), Some(first.clone()));
     assert_eq!(runs(&host, "staging"), first);
 }
+
+#[tokio::test]
+async fn of_two_pulls_one_that_came_is_taken_back_when_the_other_does_not() {
+    let host = host();
+    let (image, other) =
+        ("registry.example.com/team/web:staging", "registry.example.com/team/web:production");
+    for (environment, image) in [("staging", image), ("production", other)] {
+        host.world.edit(environment, |e| drop(e.service("frontend").without_build().image(image))).unwrap();
+    }
+    pushed(&host, "first");
+    let web = host.world.push(image, "web").unwrap();
+    host.deploy("second").await;
+    let references = host.world.state().references.clone();
+    pushed(&host, "second");
+    host.world.delete_pushed(&web).unwrap();
+    rolled_back(host.operate("staging", DEPLOY).await);
+    assert_eq!(host.world.state().references, references);
+}
