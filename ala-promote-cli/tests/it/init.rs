@@ -1,6 +1,6 @@
 //! The first day.
 
-use ala_promote_testkit::memory::{EnvironmentEditor, MemoryBackend};
+use ala_promote_testkit::memory::State;
 
 use super::world::{Terminal, World};
 
@@ -47,9 +47,15 @@ async fn nothing_is_overwritten() {
 #[tokio::test]
 async fn a_database_that_is_not_found_is_asked_for_at_a_terminal_only() {
     let world = || {
-        let world = World::with(MemoryBackend::ala_medical());
-        let without = |e: &mut EnvironmentEditor| drop(e.without_service("db"));
-        world.backend.edit("production", without).unwrap();
+        let world = World::sample();
+        world
+            .backend
+            .edit("production", |e| {
+                e.without_service("db");
+            })
+            .unwrap();
+        let gone = |state: &mut State| state.containers.retain(|_, c| c.service.as_str() != "db");
+        world.backend.act("the database is elsewhere", gone).unwrap();
         world
     };
     let asked = world();
