@@ -19,3 +19,7 @@ test:
 # Times promotions side by side with what a script does, which needs a Docker engine, and the ledger.
 bench:
     cargo bench --workspace --bench ledger --bench promotion
+
+# Every fault, every pair of faults of a promotion, and a thousand histories; takes long.
+torture:
+    ALA_PROMOTE_TORTURE=1 ALA_PROMOTE_TORTURE_HISTORIES=1000 cargo test --release -p ala-promote-core --test sweep -- --nocapture

@@ -46,6 +46,14 @@ impl VirtualClock {
         inner.activity += 1;
     }
 
+    /// Sets the time back, as somebody does who mends a clock. Who sleeps, sleeps until the time that was meant.
+    pub fn set_back(&self, duration: Duration) {
+        let mut inner = self.lock();
+        let before = SignedDuration::try_from(duration).ok().and_then(|d| inner.now.checked_sub(d).ok());
+        inner.now = before.unwrap_or(Timestamp::MIN);
+        inner.activity += 1;
+    }
+
     /// Says that something happened, so that time waits for what follows from it.
     pub fn note_activity(&self) {
         self.lock().activity += 1;

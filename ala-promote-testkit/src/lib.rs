@@ -1,5 +1,6 @@
 //! Instruments for testing what is built on ala-promote: an in-memory backend that is stricter than Docker, faults
-//! at every call, a virtual clock, a conformance suite for backends, mocks of the ports.
+//! at every call and every write, sweeps over them and random histories with named invariants, a virtual clock, a
+//! conformance suite for backends, mocks of the ports.
 //!
 //! Nothing here deploys anything.
 
@@ -10,3 +11,4 @@ pub mod conformance;
 pub mod faults;
 pub mod mocks;
 pub mod patched;
+pub mod sweep;

@@ -59,12 +59,36 @@ impl Journal {
         operation: Option<&OperationId>,
         body: &Body,
     ) -> Result<Head, LedgerError> {
+        self.append_entry(at, operation, body, ends_or_undoes(body))
+    }
+
+    /// The same for a record of an operation that can't go back any more, only on to its end: on a full disk it may use
+    /// the space that was set aside, whatever it says.
+    ///
+    /// # Errors
+    /// As [`LedgerStore::append`] gives them.
+    pub fn append_after_commit(
+        &self,
+        at: Timestamp,
+        operation: &OperationId,
+        body: &Body,
+    ) -> Result<Head, LedgerError> {
+        self.append_entry(at, Some(operation), body, true)
+    }
+
+    fn append_entry(
+        &self,
+        at: Timestamp,
+        operation: Option<&OperationId>,
+        body: &Body,
+        may_use_reserve: bool,
+    ) -> Result<Head, LedgerError> {
         let not_written = |source: serde_json::Error| LedgerError::NotUnderstood {
             seq: self.head().seq + 1,
             source: source.into(),
         };
         let entry = Entry::new(at, operation.map(ToString::to_string), body).map_err(not_written)?;
-        let entry = if ends_or_undoes(body) { entry.may_use_reserve() } else { entry };
+        let entry = if may_use_reserve { entry.may_use_reserve() } else { entry };
         self.store.append(&entry, &mut Following(&mut self.lock()))
     }
 

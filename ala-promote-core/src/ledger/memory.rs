@@ -57,6 +57,12 @@ impl MemoryLedger {
         self.shared().bytes.clone()
     }
 
+    /// Leaves the first `length` bytes only, as a crash in the middle of a write would, or a person. Stores that have
+    /// read more find it damaged.
+    pub fn cut_back(&self, length: usize) {
+        self.shared().bytes.truncate(length);
+    }
+
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,8 +4,6 @@
 #[cfg(test)]
 mod backups;
 #[cfg(test)]
-mod cut;
-#[cfg(test)]
 mod externals;
 #[cfg(test)]
 mod failures;
@@ -20,11 +18,11 @@ mod ledger;
 #[cfg(test)]
 mod progress;
 #[cfg(test)]
+mod pulls;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod releases;
-#[cfg(test)]
-mod sweep;
 #[cfg(test)]
 mod view;
 #[cfg(test)]

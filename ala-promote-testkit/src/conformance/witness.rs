@@ -23,6 +23,16 @@ pub async fn what_was_noted_last_is_read(f: &Fixture) -> CaseResult {
     Ok(())
 }
 
+/// A later note of the same ledger stays; one of another ledger is replaced.
+pub async fn a_late_note_takes_none_back(f: &Fixture) -> CaseResult {
+    f.backend.witness().write(&f.scratch, &note(3)).await?;
+    f.backend.witness().write(&f.scratch, &note(2)).await?;
+    same(&f.backend.witness().read(&f.scratch).await?, &Some(note(3)), "the note")?;
+    let anew = Witnessed { ledger: "anew".to_owned(), ..note(1) };
+    f.backend.witness().write(&f.scratch, &anew).await?;
+    same(&f.backend.witness().read(&f.scratch).await?, &Some(anew), "the note of a new ledger")
+}
+
 /// Each folder has its own.
 pub async fn folders_have_their_own_notes(f: &Fixture) -> CaseResult {
     let other = f.scratch.join("other");

@@ -1,5 +1,6 @@
 //! Counting calls and deciding over them.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,7 @@ use std::task::Poll;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, CancelToken};
 
-use super::{Fate, FaultPlan};
+use super::{Fate, FaultPlan, WriteFate};
 
 /// One call of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,20 +33,35 @@ pub struct Faults {
 struct Inner {
     plan: FaultPlan,
     calls: Vec<CallRecord>,
+    /// Writes to ledgers.
+    writes: u64,
+    /// Space that operations set aside on the ledger's disk; it outlives processes.
+    reserves: BTreeMap<String, u64>,
     /// Set for ever once the process counts as killed; a restart brings a fresh one.
     crashed: CancelToken,
 }
 
+impl Inner {
+    fn new(plan: FaultPlan, reserves: BTreeMap<String, u64>) -> Self {
+        Self { plan, calls: Vec::new(), writes: 0, reserves, crashed: CancelToken::new() }
+    }
+}
+
 impl Faults {
     pub(super) fn new(plan: FaultPlan) -> Self {
-        let inner = Inner { plan, calls: Vec::new(), crashed: CancelToken::new() };
-        Self { inner: Arc::new(Mutex::new(inner)) }
+        Self { inner: Arc::new(Mutex::new(Inner::new(plan, BTreeMap::new()))) }
     }
 
     /// The calls since the start, or the last restart.
     #[must_use]
     pub fn calls(&self) -> Vec<CallRecord> {
         self.lock().calls.clone()
+    }
+
+    /// How often a ledger was written to since then.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.lock().writes
     }
 
     /// Whether the process counts as killed: no call does or answers anything from then on.
@@ -61,7 +77,9 @@ impl Faults {
 
     /// Begins anew, as a new process: with another plan, calls counted from 1.
     pub fn restart(&self, plan: FaultPlan) {
-        *self.lock() = Inner { plan, calls: Vec::new(), crashed: CancelToken::new() };
+        let mut inner = self.lock();
+        let reserves = std::mem::take(&mut inner.reserves);
+        *inner = Inner::new(plan, reserves);
     }
 
     /// Runs a future until it is done, or drops it when the process is killed: then `None`. What is dropped does
@@ -141,6 +159,18 @@ impl Faults {
             hook();
         }
         (number, fate)
+    }
+
+    /// Counts a write to a ledger, and says what becomes of it.
+    pub(super) fn begin_write(&self) -> Option<WriteFate> {
+        let mut inner = self.lock();
+        inner.writes += 1;
+        inner.plan.write_fate(inner.writes)
+    }
+
+    /// Space set aside for an operation, to be changed.
+    pub(super) fn with_reserves<T>(&self, change: impl FnOnce(&mut BTreeMap<String, u64>) -> T) -> T {
+        change(&mut self.lock().reserves)
     }
 
     async fn die<T>(&self) -> T {

@@ -52,6 +52,37 @@ impl Fate {
     }
 }
 
+/// What becomes of a write to a ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteFate {
+    /// The process is killed before anything is written.
+    CrashBefore,
+    /// The process is killed in the middle: half of the record is written.
+    Torn,
+    /// The process is killed when the record is durable, before the caller knew.
+    CrashAfter,
+    /// The disk is full, from then on until the process ends. Space that was set aside is there.
+    DiskFull,
+    /// The sync fails, so that nobody knows; `written` says what turns out later.
+    SyncError {
+        /// Whether the record is there.
+        written: bool,
+    },
+}
+
+impl WriteFate {
+    /// Every fate of a write, for sweeps.
+    pub const ALL: [Self; 6] = [
+        Self::CrashBefore,
+        Self::Torn,
+        Self::CrashAfter,
+        Self::DiskFull,
+        Self::SyncError { written: false },
+        Self::SyncError { written: true },
+    ];
+}
+
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// What becomes of which call. Calls that it does not name go as they go.
@@ -60,6 +91,7 @@ pub struct FaultPlan {
     fates: BTreeMap<u64, Fate>,
     from: Option<(u64, Fate)>,
     hooks: BTreeMap<u64, Hook>,
+    writes: BTreeMap<u64, WriteFate>,
 }
 
 impl FaultPlan {
@@ -91,6 +123,17 @@ impl FaultPlan {
         self
     }
 
+    /// The write to the ledger with this number, counted from 1, meets that fate.
+    #[must_use]
+    pub fn at_write(mut self, write: u64, fate: WriteFate) -> Self {
+        self.writes.insert(write, fate);
+        self
+    }
+
+    pub(super) fn write_fate(&self, write: u64) -> Option<WriteFate> {
+        self.writes.get(&write).copied()
+    }
+
     pub(super) fn fate(&self, call: u64) -> Option<Fate> {
         let later = self.from.filter(|(first, _)| call >= *first).map(|(_, fate)| fate);
         self.fates.get(&call).copied().or(later)
@@ -108,6 +151,7 @@ impl fmt::Debug for FaultPlan {
             .field("fates", &self.fates)
             .field("from", &self.from)
             .field("hooks", &hooks)
+            .field("writes", &self.writes)
             .finish()
     }
 }

@@ -1,8 +1,8 @@
-//! Faults at any call of any backend's ports, and what a killed process leaves.
+//! Faults at any call of any backend's ports and at any write of a ledger, and what a killed process leaves.
 //!
 //! [`Faulty`] wraps a backend. Each call of a port gets a number, from 1; a [`FaultPlan`] says what becomes of some of
 //! them. A sweep first runs without faults and takes the [calls](Faults::calls), then again once for each call and each
-//! fate.
+//! fate. [`FaultyLedger`] does the same to a ledger's writes, which have numbers of their own.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -33,8 +33,10 @@
 
 mod control;
 mod fate;
+mod ledger;
 mod ports;
 
 pub use control::{CallRecord, Faults};
-pub use fate::{Fate, FaultPlan};
+pub use fate::{Fate, FaultPlan, WriteFate};
+pub use ledger::{FaultyLedger, Medium};
 pub use ports::Faulty;

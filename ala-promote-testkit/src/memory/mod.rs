@@ -42,6 +42,7 @@ mod image;
 mod lock;
 mod model;
 mod presets;
+mod registry;
 mod service_editor;
 mod settings;
 mod snapshot;
@@ -71,6 +72,7 @@ pub use editor::EnvironmentEditor;
 pub use hooks::{FilePlace, RanHook};
 pub use image::{Image, ImageBehaviour, Restart};
 pub use model::{EnvironmentModel, ServiceModel};
+pub use registry::Registry;
 pub use service_editor::ServiceEditor;
 pub use source::{SourceCommit, SourceTree, Upstream};
 pub use state::{HeldLock, State};
@@ -119,6 +121,35 @@ impl MemoryBackend {
     #[must_use]
     pub fn history(&self) -> Vec<Moment> {
         self.lock_world().history.clone()
+    }
+
+    /// The moments from that one on, counted from 0.
+    #[must_use]
+    pub fn history_from(&self, moment: usize) -> Vec<Moment> {
+        self.lock_world().history.get(moment..).map(<[Moment]>::to_vec).unwrap_or_default()
+    }
+
+    /// How many moments the history has.
+    #[must_use]
+    pub fn moments(&self) -> usize {
+        self.lock_world().history.len()
+    }
+
+    /// Another world that is like this one now, with a clock of its own; its history begins here. It works in the same
+    /// folder, so only one of them should be used.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let (world, now) = (self.lock_world(), self.now());
+        let first = Moment { at: now, what: "at first".to_owned(), state: Arc::clone(&world.state) };
+        let forked = World {
+            root: world.root.clone(),
+            _folder: None,
+            model: world.model.clone(),
+            state: Arc::clone(&world.state),
+            history: vec![first],
+            next_id: world.next_id,
+        };
+        Self::over(forked, VirtualClock::starting_at(now))
     }
 
     /// The environments as their files say.

@@ -17,7 +17,10 @@ impl Witness for MemoryBackend {
     async fn write(&self, dir: &Path, witnessed: &Witnessed) -> BackendResult<()> {
         self.step().await;
         self.change(&format!("note the ledger of {}", dir.display()), |state, _| {
-            state.witness.insert(dir.to_owned(), witnessed.clone());
+            let noted = state.witness.entry(dir.to_owned()).or_insert_with(|| witnessed.clone());
+            if noted.ledger != witnessed.ledger || noted.seq <= witnessed.seq {
+                *noted = witnessed.clone();
+            }
             Ok(())
         })
     }

@@ -214,7 +214,14 @@ impl Executor<'_> {
     /// Makes a record durable, and only then counts it.
     fn record(&self, progress: &mut Progress, body: Body) -> Result<(), EngineError> {
         let operation: OperationId = progress.plan().operation.clone();
-        self.journal.append(self.clock.now(), Some(&operation), &body).map_err(EngineError::ledger(true))?;
+        let now = self.clock.now();
+        // What is cleared away after the commit would else stay for ever: names of builds, and saved configuration,
+        // which holds secrets.
+        let appended = match progress.is_committed() {
+            true => self.journal.append_after_commit(now, &operation, &body),
+            false => self.journal.append(now, Some(&operation), &body),
+        };
+        appended.map_err(EngineError::ledger(true))?;
         progress.apply(&body);
         Ok(())
     }

@@ -1,0 +1,18 @@
+//! Each broken promise is found, and is the one that was broken.
+
+use ala_promote_testkit::sweep::{Control, Extent, Sweep};
+
+#[tokio::test]
+async fn every_broken_promise_is_found() {
+    for control in Control::ALL {
+        let sweep = Sweep::of(control.shown_by(), control.rig()).await.unwrap();
+        let nth = match control {
+            // Only faults of undos and of single records show these.
+            Control::UndoErrorIgnored | Control::NoRecordBeforeEffect => 5,
+            _ => 13,
+        };
+        let report = sweep.run(Extent::singles().every_nth(nth)).await.unwrap();
+        println!("{control}: {:?} in {} of {} cases", report.broken(), report.violations.len(), report.cases);
+        assert!(report.broken().contains(&control.breaks()), "{control} went unnoticed: {report}");
+    }
+}
