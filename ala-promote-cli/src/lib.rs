@@ -14,6 +14,8 @@ pub mod output;
 pub mod signals;
 mod context;
 mod prompt;
+mod doctor;
+mod init;
 mod commands;
 mod render;
 mod error;

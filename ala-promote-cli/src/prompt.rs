@@ -1,4 +1,4 @@
-//! The one question that is asked.
+//! What is asked.
 
 use std::time::Duration;
 
@@ -35,6 +35,19 @@ pub(crate) async fn ask(app: &App, ui: &Ui) -> Answer {
         ui.ask("\n");
     }
     answer
+}
+
+/// Asks a person for a line of text; `None` for an empty one, or where the input ended.
+pub(crate) async fn line(app: &App, ui: &Ui, question: &str) -> Option<String> {
+    ui.ask(question);
+    let line = tokio::select! {
+        biased;
+        line = app.input.line() => line,
+        _ = app.signals.next() => return None,
+    };
+    let text = String::from_utf8(line.strip_suffix(b"\n")?.to_vec()).ok()?;
+    let text = text.trim();
+    (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
 
 /// A person may take any time to answer.

@@ -66,7 +66,18 @@ pub(crate) enum Command {
     Recover {
         new_ledger: bool,
     },
+    Doctor,
+    Init(Init),
+    Schema,
     Version,
+}
+
+/// The first day.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Init {
+    pub(crate) defaults: bool,
+    pub(crate) scripts: bool,
+    pub(crate) force: bool,
 }
 
 /// A deployment.
@@ -138,6 +149,9 @@ fn again(program: Program, command: &Command) -> String {
         (Program::Umbrella, Command::Status { .. }) => "ala-promote status".to_owned(),
         (Program::Umbrella, Command::History { .. }) => "ala-promote history".to_owned(),
         (Program::Umbrella, Command::Recover { .. }) => "ala-promote recover".to_owned(),
+        (Program::Umbrella, Command::Doctor) => "ala-promote doctor".to_owned(),
+        (Program::Umbrella, Command::Init(_)) => "ala-promote init".to_owned(),
+        (Program::Umbrella, Command::Schema) => "ala-promote schema".to_owned(),
         (Program::Umbrella, Command::Version) => "ala-promote version".to_owned(),
     }
 }

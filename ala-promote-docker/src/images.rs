@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, ImageStore};
-use ala_promote_core::domain::{ImageId, ImageIdentity, ImageReference, ImageStoreKind};
+use ala_promote_core::domain::{
+    ImageId, ImageIdentity, ImageReference, ImageStoreKind, PullSource, PulledImage, RepositoryDigest,
+};
 use async_trait::async_trait;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{RemoveImageOptionsBuilder, TagImageOptionsBuilder};
@@ -30,6 +32,23 @@ impl Images {
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(engine_error(format!("look up the image {name}"), error)),
         }
+    }
+
+    /// What came of a pull, with what its registry has it as; `None` where the engine does not have it.
+    pub(crate) async fn pulled(&self, source: &PullSource) -> BackendResult<Option<PulledImage>> {
+        let Some(image) = self.inspect(&source.to_string()).await? else { return Ok(None) };
+        let digest = match source {
+            PullSource::Tag(reference) => {
+                let known = image.repo_digests.iter().flatten().filter_map(|text| text.parse().ok());
+                let repository = short_repository(reference.repository());
+                let is_ours = |d: &RepositoryDigest| short_repository(d.repository()) == repository;
+                known.into_iter().find(is_ours)
+            }
+            PullSource::Digest(digest) => Some(digest.clone()),
+            _ => None,
+        };
+        let identity = identity(image, self.engine.store)?;
+        Ok(Some(PulledImage { identity, digest }))
     }
 
     /// Drops a name that keeps the only way to an image of a container. The engine refuses that, and forced would also
@@ -122,14 +141,17 @@ impl ImageStore for Images {
 
 /// A reference as the engine lists it: without the parts that it takes for granted.
 pub(crate) fn familiar(reference: &ImageReference) -> String {
-    let repository = reference.repository();
+    format!("{}:{}", short_repository(reference.repository()), reference.tag())
+}
+
+/// A repository as the engine lists it.
+fn short_repository(repository: &str) -> &str {
     let short = ["docker.io/", "index.docker.io/"]
         .iter()
         .find_map(|registry| repository.strip_prefix(registry))
         .unwrap_or(repository);
     // Only Docker Hub's official images live below `library/`.
-    let short = short.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(short);
-    format!("{short}:{}", reference.tag())
+    short.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(short)
 }
 
 fn identity(image: ImageInspect, store: ImageStoreKind) -> BackendResult<ImageIdentity> {

@@ -11,8 +11,8 @@ use ala_promote_core::backend::{
 };
 use ala_promote_core::config::Settings;
 use ala_promote_core::domain::{
-    Container, EnvironmentName, ImageIdentity, ImageReference, PortMapping, ProjectName, Render, ServiceName,
-    StackRef,
+    Container, EnvironmentName, ImageIdentity, ImageReference, PortMapping, ProjectName, PullSource,
+    PulledImage, Render, ServiceName, StackRef,
 };
 use async_trait::async_trait;
 use bollard::models::ContainerSummary;
@@ -139,6 +139,28 @@ impl Builder for DockerStacks {
             built.insert(service.clone(), image);
         }
         Ok(built)
+    }
+
+    async fn pull(
+        &self,
+        stack: &StackRef,
+        sources: &BTreeMap<ServiceName, PullSource>,
+        call: &Call,
+    ) -> BackendResult<BTreeMap<ServiceName, PulledImage>> {
+        self.compose.pull(stack, sources, call).await?;
+        let mut pulled = BTreeMap::new();
+        for (service, source) in sources {
+            let image = self.images.pulled(source).await?.ok_or_else(|| {
+                // Compose passes over a pull that fails where the service could be built instead.
+                BackendError::new(
+                    BackendErrorKind::NotFound,
+                    format!("pull {source}"),
+                    "Compose said that it was done, but the engine does not have it",
+                )
+            })?;
+            pulled.insert(service.clone(), image);
+        }
+        Ok(pulled)
     }
 }
 

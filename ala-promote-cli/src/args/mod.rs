@@ -4,7 +4,8 @@ mod common;
 mod drop_in;
 mod umbrella;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use clap::Parser;
 
@@ -35,8 +36,36 @@ pub(crate) enum Parsed {
     Say(clap::Error),
 }
 
-/// Reads the arguments; the first is the program's name as it was called.
+impl Program {
+    /// The program that is called by this name, whatever folder it is in.
+    fn named(called: &OsStr) -> Option<Self> {
+        let programs = [
+            ("ala-promote", Self::Umbrella),
+            ("deploy-staging", Self::DeployStaging),
+            ("promote-to-production", Self::PromoteToProduction),
+            ("deploy", Self::Deploy),
+            ("rollback", Self::Rollback),
+        ];
+        let name = Path::new(called).file_stem()?;
+        programs.into_iter().find(|(known, _)| name == *known).map(|(_, program)| program)
+    }
+}
+
+/// Reads the arguments; the first is the program's name as it was called. `ala-promote run-as NAME …`, which wrappers
+/// use, is what NAME would be.
 pub(crate) fn parse(program: Program, argv: &[OsString]) -> Result<Parsed, crate::error::CliError> {
+    if let (Program::Umbrella, [_, run_as, rest @ ..]) = (program, argv)
+        && run_as == "run-as"
+    {
+        let program = rest.first().and_then(|called| Program::named(called));
+        let program = program.ok_or_else(|| crate::error::CliError::Usage {
+            problem:
+                "`run-as` is for wrappers called deploy-staging, promote-to-production, deploy or rollback"
+                    .into(),
+            hint: Some("let the wrapper have such a name: exec ala-promote run-as \"$0\" \"$@\"".into()),
+        })?;
+        return parse(program, rest);
+    }
     let (common, command) = match program {
         Program::Umbrella => match umbrella::Args::try_parse_from(argv) {
             Ok(args) => args.resolve()?,

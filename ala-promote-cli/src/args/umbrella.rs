@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use super::Resolved;
 use super::common::{Common, Confirm, Source};
 use crate::error::CliError;
-use crate::settings::{Command, Deploy, Move, Pull, Rollback};
+use crate::settings::{Command, Deploy, Init, Move, Pull, Rollback};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -85,6 +85,22 @@ enum Verb {
         #[arg(long)]
         new_ledger: bool,
     },
+    /// Look at all that a deployment needs: engine, files, permissions, disk, clock, Git. Example: ala-promote doctor
+    Doctor,
+    /// Show what this folder means, and write that down as ala-promote.toml. Example: ala-promote init --scripts
+    Init {
+        /// Ask nothing
+        #[arg(long)]
+        defaults: bool,
+        /// Write the four scripts too, as wrappers that can be committed
+        #[arg(long)]
+        scripts: bool,
+        /// Put files aside that are in the way, as NAME.before-ala-promote
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print the JSON Schema of ala-promote.toml, for editors. Example: ala-promote schema > ala-promote.schema.json
+    Schema,
     /// Show the versions of this program, the engine and Compose. Example: ala-promote version
     Version,
 }
@@ -149,6 +165,9 @@ impl Verb {
             Self::Status { environment } => Command::Status { environment },
             Self::History { verify, limit } => Command::History { verify, limit },
             Self::Recover { new_ledger } => Command::Recover { new_ledger },
+            Self::Doctor => Command::Doctor,
+            Self::Init { defaults, scripts, force } => Command::Init(Init { defaults, scripts, force }),
+            Self::Schema => Command::Schema,
             Self::Version => Command::Version,
         })
     }

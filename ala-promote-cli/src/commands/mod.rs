@@ -9,10 +9,12 @@ mod status;
 mod history;
 mod recover;
 mod version;
+mod doctor;
+mod init;
 
 use crate::app::App;
 use crate::error::CliError;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::render::Ui;
 use crate::settings::{Command, Invocation};
 
@@ -30,6 +32,12 @@ pub(crate) async fn run(app: &App, ui: &Ui, invocation: &Invocation) -> Done {
         Command::Status { environment } => status::status(app, ui, options, environment.as_ref()).await,
         Command::History { verify, limit } => history::history(app, ui, options, *verify, *limit).await,
         Command::Recover { new_ledger } => recover::recover(app, ui, options, *new_ledger).await,
+        Command::Doctor => doctor::doctor(app, ui, options).await,
+        Command::Init(how) => init::init(app, ui, options, how).await,
+        Command::Schema => {
+            ui.show(ala_promote_core::config::CONFIG_SCHEMA.trim_end());
+            Ok(exit::DONE)
+        }
         Command::Version => version::version(app, ui, options).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use ala_promote_core::plan::Refusal;
+use ala_promote_core::plan::{Finding, Refusal};
 
 use super::{Ui, json, text};
 use crate::error::CliError;
@@ -65,9 +65,14 @@ fn chain(error: &CliError) -> Vec<String> {
 
 /// All that gates found: why, what was seen, what to do.
 fn refused(refusal: &Refusal) -> String {
+    findings(&refusal.findings, "Refused")
+}
+
+/// The same under another word.
+pub(crate) fn findings(findings: &[Finding], word: &str) -> String {
     let mut lines = String::new();
-    for finding in &refusal.findings {
-        lines.push_str(&format!("❌ Refused: {} [{}]\n", finding.reason, finding.gate));
+    for finding in findings {
+        lines.push_str(&format!("❌ {word}: {} [{}]\n", finding.reason, finding.gate));
         for seen in &finding.evidence {
             lines.push_str(&format!("   {}\n", text::hanging(seen, "   ")));
         }

@@ -124,6 +124,7 @@ impl<'a> Progress<'a> {
         let Some(plan) = &self.plan else { return };
         let line = match stage {
             StageKind::Build => "✅ Images built".to_owned(),
+            StageKind::Pull => "✅ Images pulled".to_owned(),
             StageKind::Tag => format!("✅ Images tagged: {}", tags(plan)),
             StageKind::Swap if matches!(plan.request.verb, Verb::Deploy { .. }) => {
                 "✅ Containers started".to_owned()

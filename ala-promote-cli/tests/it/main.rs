@@ -4,6 +4,7 @@
 mod world;
 #[cfg(test)]
 mod deploy;
+mod doctor;
 #[cfg(test)]
 mod promote;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod refusal;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]
+mod init;
 mod json;
 #[cfg(test)]
 mod stop;

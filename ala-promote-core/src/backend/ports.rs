@@ -17,8 +17,8 @@ use super::{BackendResult, Call};
 use crate::config::Settings;
 use crate::domain::{
     Actor, BackupManifest, Container, EnvironmentName, HealthTarget, HookCommand, ImageId, ImageIdentity,
-    ImageReference, OperationId, PortMapping, ProjectName, Render, ServiceHealth, ServiceName, SourceState,
-    StackRef,
+    ImageReference, OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render, ServiceHealth,
+    ServiceName, SourceState, StackRef,
 };
 
 /// All ports of one backend.
@@ -29,7 +29,7 @@ pub trait Backend: Send + Sync {
     fn images(&self) -> &dyn ImageStore;
     /// Stacks: rendering, containers, starting.
     fn stacks(&self) -> &dyn Stacks;
-    /// Building images.
+    /// Building and pulling images.
     fn builder(&self) -> &dyn Builder;
     /// The source tree.
     fn source(&self) -> &dyn Source;
@@ -128,7 +128,7 @@ pub struct PortHolder {
     pub service: Option<ServiceName>,
 }
 
-/// Building images.
+/// Building images, and pulling those that were built elsewhere.
 #[async_trait]
 pub trait Builder: Send + Sync {
     /// Builds these services, side by side, each to its reference, and looks what came out.
@@ -141,6 +141,20 @@ pub trait Builder: Send + Sync {
         targets: &BTreeMap<ServiceName, ImageReference>,
         call: &Call,
     ) -> BackendResult<BTreeMap<ServiceName, ImageIdentity>>;
+
+    /// Pulls the images of these services from their registries, side by side, and looks what came.
+    /// - By tag: the tag names here afterwards what it names in the registry, whatever it named before. By digest: no
+    ///   reference is moved.
+    /// - Nothing else is pulled. The registry gets the credentials that the user's own client has for it.
+    /// - What the registry does not have, and one that does not answer or refuses, is an error with its words; tags of
+    ///   images that came may have moved.
+    /// - Stops at once when cancelled.
+    async fn pull(
+        &self,
+        stack: &StackRef,
+        sources: &BTreeMap<ServiceName, PullSource>,
+        call: &Call,
+    ) -> BackendResult<BTreeMap<ServiceName, PulledImage>>;
 }
 
 /// The source tree.

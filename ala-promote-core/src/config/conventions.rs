@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::paths::present;
+use crate::domain::EnvironmentName;
 
 /// The environment that has the folder's own Compose files, unless the config gives them to another.
 pub(super) const PRODUCTION: &str = "production";
@@ -33,18 +34,40 @@ const TEMPLATE_ENDS: [&str; 4] = [".template", ".example", ".sample", ".dist"];
 /// Compose and env files are read this far when they are looked through; a longer one counts as using anything.
 const MAX_LOOKED_THROUGH: u64 = 1024 * 1024;
 
+/// How people spell an environment in the names of files, the preferred way first.
+fn spellings(environment: &str) -> Vec<&str> {
+    match environment {
+        PRODUCTION => vec![PRODUCTION, "prod"],
+        other => vec![other],
+    }
+}
+
 /// The names that an environment's own Compose file may have, the preferred one first.
 pub(super) fn overlay_names(environment: &str) -> Vec<String> {
-    vec![
-        format!("docker-compose.{environment}.yml"),
-        format!("docker-compose.{environment}.yaml"),
-        format!("docker-compose-{environment}.yml"),
-        format!("docker-compose-{environment}.yaml"),
-        format!("compose.{environment}.yaml"),
-        format!("compose.{environment}.yml"),
-        format!("compose-{environment}.yaml"),
-        format!("compose-{environment}.yml"),
-    ]
+    let names = |environment: &str| {
+        [
+            format!("docker-compose.{environment}.yml"),
+            format!("docker-compose.{environment}.yaml"),
+            format!("docker-compose-{environment}.yml"),
+            format!("docker-compose-{environment}.yaml"),
+            format!("compose.{environment}.yaml"),
+            format!("compose.{environment}.yml"),
+            format!("compose-{environment}.yaml"),
+            format!("compose-{environment}.yml"),
+        ]
+    };
+    spellings(environment).into_iter().flat_map(names).collect()
+}
+
+/// All Compose files in a folder that are named after an environment, the preferred one first: for production
+/// `docker-compose.production.yml`, `compose.prod.yaml` and so on.
+#[must_use]
+pub fn named_compose_files(dir: &Path, environment: &EnvironmentName) -> Vec<PathBuf> {
+    overlay_names(environment.as_str())
+        .into_iter()
+        .map(|name| dir.join(name))
+        .filter(|p| present(p))
+        .collect()
 }
 
 /// The environment's own Compose file in a folder.
@@ -67,8 +90,18 @@ pub(super) fn is_work_folder(dir: &Path) -> bool {
             })
     };
     first_present(dir, COMPOSE_FILES).is_some()
+        || [PRODUCTION, STAGING].iter().any(|name| overlay_file(dir, name).is_some())
         || present(&dir.join(CONFIG_FILE))
         || names_files(&dir.join(".env"))
+}
+
+/// The folders below a folder that are each an environment's, if it has one for staging and one for production.
+pub(super) fn separate_folders(dir: &Path) -> Option<[(&'static str, &'static str); 2]> {
+    let named = |environment: &'static str, spellings: &[&'static str]| {
+        let holds_files = |name: &&&'static str| first_present(&dir.join(name), COMPOSE_FILES).is_some();
+        spellings.iter().find(holds_files).map(|name| (environment, *name))
+    };
+    Some([named(STAGING, &[STAGING, "stage"])?, named(PRODUCTION, &[PRODUCTION, "prod"])?])
 }
 
 /// What tells an environment's env file.
@@ -87,12 +120,14 @@ pub(super) struct EnvFileSite<'a> {
 /// told: it has a template, a Compose file uses variables, or there is a `.env`, which Compose would take in its place
 /// and give the environment the values of another.
 pub(super) fn env_file(site: &EnvFileSite<'_>, compose_files: &[PathBuf]) -> Option<PathBuf> {
-    let own = site.dir.join(format!(".env.{}", site.environment));
+    let names = spellings(site.environment);
+    let own = names.into_iter().map(|name| site.dir.join(format!(".env.{name}")));
     let plain = site.dir.join(".env");
-    let candidates = match site {
-        EnvFileSite { own_stack: true, .. } => vec![plain.clone(), own],
-        EnvFileSite { alone: true, .. } => vec![own, plain.clone()],
-        _ => vec![own],
+    let first = std::iter::once(plain.clone());
+    let candidates: Vec<PathBuf> = match site {
+        EnvFileSite { own_stack: true, .. } => first.chain(own).collect(),
+        EnvFileSite { alone: true, .. } => own.chain(first).collect(),
+        _ => own.collect(),
     };
     let found = candidates.iter().find(|c| present(c));
     if let Some(file) = found.or_else(|| candidates.iter().find(|c| env_template(c).is_some())) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::conventions::CONFIG_FILE;
+use super::conventions::{CONFIG_FILE, separate_folders};
 use crate::domain::{EnvironmentName, NameError};
 
 /// Why there are no settings. The text says what is wrong and where; [`hint`](Self::hint) says what to do.
@@ -176,9 +176,11 @@ impl SettingsError {
             Self::NewerFormat { .. } => {
                 Some("install the ala-promote that this file was written for".to_owned())
             }
-            Self::NoFolder { .. } | Self::AmbiguousFolder { .. } => {
-                Some("name the folder: --dir FOLDER".to_owned())
+            Self::NoFolder { looked } => {
+                let lines = looked.iter().find_map(|looked| separate_folders_hint(&looked.path));
+                Some(lines.unwrap_or_else(|| "name the folder: --dir FOLDER".to_owned()))
             }
+            Self::AmbiguousFolder { .. } => Some("name the folder: --dir FOLDER".to_owned()),
             Self::NoEnvironment { name, looked_for, .. } => {
                 let table = format!("say in {CONFIG_FILE} under [environments.{name}] what it is");
                 Some(looked_for.first().map_or(table.clone(), |file| format!("create {file}, or {table}")))
@@ -194,6 +196,16 @@ impl SettingsError {
         let passing = [Interrupted, ResourceBusy, StaleNetworkFileHandle, TimedOut, WouldBlock];
         matches!(self, Self::Path { source: Some(source), .. } if passing.contains(&source.kind()))
     }
+}
+
+/// The lines that make the folders below a folder its environments.
+fn separate_folders_hint(dir: &Path) -> Option<String> {
+    let tables = separate_folders(dir)?
+        .map(|(environment, folder)| format!("[environments.{environment}]\ndir = \"{folder}\""));
+    Some(format!(
+        "if it holds a folder for each environment, write {CONFIG_FILE} there:\n{}",
+        tables.join("\n")
+    ))
 }
 
 fn list_looked(looked: &[Looked]) -> String {

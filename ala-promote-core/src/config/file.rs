@@ -29,6 +29,8 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) health: HealthTable,
     #[serde(default)]
+    pub(super) isolation: IsolationTable,
+    #[serde(default)]
     pub(super) backup: BackupTable,
     #[serde(default)]
     pub(super) retention: RetentionTable,
@@ -80,6 +82,18 @@ pub(super) struct HealthTable {
     pub(super) window: Option<Spanned<HumanDuration>>,
     pub(super) interval: Option<Spanned<HumanDuration>>,
     pub(super) patience: Option<Spanned<HumanDuration>>,
+}
+
+/// `[isolation]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: [isolation] with `shared_networks`, `mounted_code = \"<the reason>\"`"
+)]
+pub(super) struct IsolationTable {
+    #[serde(default)]
+    pub(super) shared_networks: Vec<Spanned<String>>,
+    pub(super) mounted_code: Option<Spanned<String>>,
 }
 
 /// `[backup]`.

@@ -9,11 +9,12 @@ use toml::Spanned;
 use super::conventions::{self, BACKUP_DIR, CONFIG_FILE, STAGING, STATE_DIR};
 use super::environments::environments;
 use super::error::{Place, SettingsError};
-use super::file::{BackupTable, ConfigFile, HealthTable, RetentionTable, ServiceTable};
+use super::file::{BackupTable, ConfigFile, HealthTable, IsolationTable, RetentionTable, ServiceTable};
 use super::hooks::hooks;
 use super::paths::absolute;
 use super::settings::{
-    BackupSettings, DatabaseChoice, EnvironmentSettings, HealthSettings, Retention, ServiceSettings, Settings,
+    BackupSettings, DatabaseChoice, EnvironmentSettings, HealthSettings, IsolationSettings, Retention,
+    ServiceSettings, Settings,
 };
 use super::source::Source;
 use super::value::{self, HumanDuration};
@@ -62,6 +63,7 @@ impl Settings {
             environments,
             services: services(&source, &config.services)?,
             health: health(&source, &config.health)?,
+            isolation: isolation(&source, &config.isolation)?,
             backup: backup(&source, &dir, &config.backup)?,
             retention: retention(&source, &config.retention)?,
             engine_address: engine_address(&source, &config, env, overrides)?,
@@ -191,6 +193,26 @@ fn health(source: &Source, table: &HealthTable) -> Result<HealthSettings, Settin
         }
         _ => Ok(health),
     }
+}
+
+fn isolation(source: &Source, table: &IsolationTable) -> Result<IsolationSettings, SettingsError> {
+    let name = |written: &Spanned<String>| {
+        let name = written.get_ref();
+        match value::shown_text(name, LONGEST_DISPLAY) {
+            Ok(()) => Ok(name.clone()),
+            Err(problem) => Err(source.error(&written.span(), problem)),
+        }
+    };
+    let shared_networks = table.shared_networks.iter().map(name).collect::<Result<_, SettingsError>>()?;
+    let Some(written) = &table.mounted_code else {
+        return Ok(IsolationSettings { shared_networks, mounted_code: None });
+    };
+    let reason = written.get_ref().trim().to_owned();
+    value::shown_text(&reason, LONGEST_REASON).map_err(|problem| {
+        let hint = "say why what runs may differ from the image: it is shown in every plan";
+        source.error(&written.span(), problem).with_hint(hint)
+    })?;
+    Ok(IsolationSettings { shared_networks, mounted_code: Some(reason) })
 }
 
 fn backup(source: &Source, dir: &Path, table: &BackupTable) -> Result<BackupSettings, SettingsError> {

@@ -12,6 +12,7 @@ mod hooks;
 mod load;
 mod nearest;
 mod paths;
+mod schema;
 mod settings;
 mod source;
 mod state;
@@ -19,12 +20,13 @@ mod state;
 mod tests;
 mod value;
 
-pub use conventions::{CONFIG_FILE, env_template};
+pub use conventions::{CONFIG_FILE, env_template, named_compose_files};
 pub use error::{Looked, Place, SettingsError, SettingsErrorKind};
 pub use folder::find_dir;
 pub use load::{ENGINE_ADDRESS_VARIABLE, Overrides};
+pub use schema::CONFIG_SCHEMA;
 pub use settings::{
     BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, HookSettings,
-    HookedVerb, Retention, ServiceSettings, Settings,
+    HookedVerb, IsolationSettings, Retention, ServiceSettings, Settings,
 };
 pub use state::{StateDir, prepare_state_dir};

@@ -1,6 +1,6 @@
 //! What conventions and `ala-promote.toml` come to: plain values, resolved once, passed on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub struct Settings {
     pub services: BTreeMap<ServiceName, ServiceSettings>,
     /// How long health is waited for, and watched.
     pub health: HealthSettings,
+    /// What environments may share, and containers hide, against the rule.
+    pub isolation: IsolationSettings,
     /// What is backed up, and where to.
     pub backup: BackupSettings,
     /// What is kept.
@@ -106,6 +108,16 @@ impl Default for HealthSettings {
             patience: Duration::from_secs(10),
         }
     }
+}
+
+/// What environments may share, and containers hide, against the rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IsolationSettings {
+    /// Networks, by their names on the engine, that several environments are on by intention: that of a reverse proxy.
+    pub shared_networks: BTreeSet<String>,
+    /// Why promoted services may run code that is mounted into them, in place of what their image holds; it is shown in
+    /// every plan.
+    pub mounted_code: Option<String>,
 }
 
 /// What is backed up, and where to.

@@ -121,7 +121,7 @@ impl Source {
 
 /// The keys that serde would have taken, where its message is about an unknown one. Another wording of a later serde
 /// would cost the proposal only, and a test would tell.
-fn known_keys(message: &str) -> Option<Vec<&str>> {
+pub(super) fn known_keys(message: &str) -> Option<Vec<&str>> {
     if !message.starts_with("unknown field `") {
         return None;
     }

@@ -69,6 +69,24 @@ impl ImageReference {
         &self.tag
     }
 
+    /// Whether the repository says where it can be pulled from: it has a registry or an owner. One without, such as
+    /// `ala-api`, was made here, or is one of Docker's own, such as `postgres`.
+    #[must_use]
+    pub fn has_origin(&self) -> bool {
+        self.repository.contains('/') && !self.repository.starts_with("library/")
+    }
+
+    /// Whether the tag says which version it is, by number or by commit, so that moving it to another image would make
+    /// it untrue.
+    #[must_use]
+    pub fn is_version(&self) -> bool {
+        const SHORTEST_COMMIT: usize = 7;
+        let tag = self.tag.strip_prefix(['v', 'V']).unwrap_or(&self.tag);
+        let commit = self.tag.strip_prefix("sha-").unwrap_or(&self.tag);
+        tag.starts_with(|c: char| c.is_ascii_digit())
+            || (commit.len() >= SHORTEST_COMMIT && commit.chars().all(|c| c.is_ascii_hexdigit()))
+    }
+
     /// The same repository under another tag.
     ///
     /// # Errors
@@ -222,6 +240,25 @@ mod tests {
         }
         for bad in ["", "A", "a:", "a:b:c d", "a@sha256:00", "a//b", ":x", "a:-x", "a:.x"] {
             assert!(bad.parse::<ImageReference>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tells_versions_from_names_that_move() {
+        for (text, version) in [
+            ("team/app:1.2.3", true),
+            ("team/app:v2", true),
+            ("team/app:sha-0a1b2c3d", true),
+            ("team/app:0a1b2c3", true),
+            ("team/app:20260101-1200", true),
+            ("team/app:latest", false),
+            ("team/app:staging", false),
+            ("team/app:facade", false),
+        ] {
+            assert_eq!(text.parse::<ImageReference>().unwrap().is_version(), version, "{text}");
+        }
+        for (text, origin) in [("ala-api", false), ("library/redis", false), ("localhost:5000/a", true)] {
+            assert_eq!(text.parse::<ImageReference>().unwrap().has_origin(), origin, "{text}");
         }
     }
 

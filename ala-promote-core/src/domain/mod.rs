@@ -8,6 +8,7 @@ mod name;
 mod operation;
 mod places;
 mod release;
+mod remote;
 mod secret;
 mod stack;
 
@@ -23,6 +24,7 @@ pub use operation::{Actor, Outcome, Request, Verb};
 pub use places::Places;
 pub(crate) use places::located;
 pub use release::{Release, ReleaseImage, ReleaseKind, SourceState};
+pub use remote::{PullSource, PulledImage, RepositoryDigest};
 pub use secret::{FingerprintKey, Secret};
 pub use stack::{
     BuildSpec, Container, ContainerHealth, ContainerState, DroppedPort, PortMapping, Render, Resource,

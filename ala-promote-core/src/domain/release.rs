@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ImageIdentity, ImageReference, ReferenceError, ReleaseTag, ServiceName};
+use super::{ImageIdentity, ImageReference, ReferenceError, ReleaseTag, RepositoryDigest, ServiceName};
 
 /// What is moved between environments, never changed on the way: per promoted service an image identity, and the
 /// source they were built from.
@@ -32,6 +32,9 @@ pub struct ReleaseImage {
     pub repository: String,
     /// What it is.
     pub identity: ImageIdentity,
+    /// What its registry has it as; `None` where it was built here, or was there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<RepositoryDigest>,
 }
 
 impl ReleaseImage {

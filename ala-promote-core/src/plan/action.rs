@@ -9,18 +9,19 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{DatabaseTarget, Fetched};
 use crate::config::HealthSettings;
 use crate::domain::{
-    BackupManifest, HealthTarget, Hook, HookName, ImageId, ImageIdentity, ImageReference, Release,
-    ReleaseKind, ReleaseTag, ServiceHealth, ServiceName, SourceState, StackRef, StepId,
+    BackupManifest, HealthTarget, Hook, HookName, ImageId, ImageIdentity, ImageReference, PullSource,
+    PulledImage, Release, ReleaseKind, ReleaseTag, RepositoryDigest, ServiceHealth, ServiceName, SourceState,
+    StackRef, StepId,
 };
 
-/// An image that is known when the plan is made, or that an earlier step will build.
+/// An image that is known when the plan is made, or that an earlier step will build or pull.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ImageSource {
     /// This one.
     Known(ImageIdentity),
-    /// What `step` builds for `service`.
+    /// What `step` builds or pulls for `service`.
     Built {
         /// The step.
         step: StepId,
@@ -54,6 +55,13 @@ pub enum Action {
         stack: StackRef,
         /// The reference for each service that is built.
         targets: BTreeMap<ServiceName, ImageReference>,
+    },
+    /// Pull images from their registries.
+    Pull {
+        /// The stack.
+        stack: StackRef,
+        /// What is pulled for each service.
+        targets: BTreeMap<ServiceName, PullTarget>,
     },
     /// Make a reference name an image.
     Tag {
@@ -131,6 +139,19 @@ pub enum Action {
     },
 }
 
+/// What is pulled, and what that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullTarget {
+    /// What the registry is asked for.
+    pub source: PullSource,
+    /// What a tag named here when the plan was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior: Option<ImageId>,
+    /// The image that must come; `None` where it is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<ImageIdentity>,
+}
+
 /// The image that a hook runs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HookImage {
@@ -163,6 +184,9 @@ pub struct PlannedImage {
     pub repository: String,
     /// The image.
     pub image: ImageSource,
+    /// What its registry has it as, where that is known before it is pulled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<RepositoryDigest>,
 }
 
 impl From<&Release> for PlannedRelease {
@@ -170,6 +194,7 @@ impl From<&Release> for PlannedRelease {
         let planned = |image: &crate::domain::ReleaseImage| PlannedImage {
             repository: image.repository.clone(),
             image: ImageSource::Known(image.identity.clone()),
+            digest: image.digest.clone(),
         };
         Self {
             tag: release.tag.clone(),
@@ -194,6 +219,11 @@ pub enum Output {
     Built {
         /// What came out, looked up after the build.
         images: BTreeMap<ServiceName, ImageIdentity>,
+    },
+    /// Of [`Action::Pull`].
+    Pulled {
+        /// What came, looked up after the pull.
+        images: BTreeMap<ServiceName, PulledImage>,
     },
     /// Of [`Action::Backup`].
     BackedUp(BackupManifest),

@@ -10,7 +10,7 @@ mod ports;
 mod gates;
 mod planner;
 
-pub use action::{Action, HookImage, ImageSource, Output, PlannedImage, PlannedRelease};
+pub use action::{Action, HookImage, ImageSource, Output, PlannedImage, PlannedRelease, PullTarget};
 pub use finding::{Finding, Refusal, Severity};
 pub use gates::Gate;
 pub(crate) use gates::ledger_loss;

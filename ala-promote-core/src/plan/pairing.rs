@@ -7,6 +7,9 @@ use crate::domain::{
     ImageReference, Release, ReleaseImage, ReleaseKind, Render, ServiceName, ServiceSpec, Verb,
 };
 
+/// The settings of `build` that say what is built.
+const WHAT_IS_BUILT: [&str; 4] = ["context", "dockerfile", "dockerfile_inline", "target"];
+
 /// A service that is promoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromotedService<'a> {
@@ -37,7 +40,8 @@ impl PromotedService<'_> {
 }
 
 /// The promoted services of the environment that changes, by name: those whose image is built by some service of the
-/// environment that builds (a worker that shares the image included), and those that the config lists; never a
+/// environment that builds (a worker that shares the image included), those whose image was built elsewhere and is
+/// called by one tag in the one environment and by another in the next, and those that the config lists; never a
 /// database.
 #[must_use]
 pub fn promoted_services<'a>(input: &PlanInput<'a>) -> Vec<PromotedService<'a>> {
@@ -74,8 +78,37 @@ fn runs_of_a_release(input: &PlanInput<'_>, service: &ServiceName) -> bool {
         && current.is_some_and(|release| release.images.contains_key(service))
 }
 
+/// Whether a deployment pulls a promoted service's image: its name says where from, and nothing here builds it.
+#[must_use]
+pub(crate) fn is_pulled(input: &PlanInput<'_>, promoted: &PromotedService<'_>) -> bool {
+    let repository = promoted.reference.repository();
+    let builds_it = |spec: &ServiceSpec| {
+        spec.build.is_some() && spec.image.as_ref().is_some_and(|image| image.repository() == repository)
+    };
+    let renders = input.observed.environments.values().map(|environment| &environment.render);
+    promoted.reference.has_origin()
+        && promoted.spec.build.is_none()
+        && !renders.flat_map(|render| render.services.values()).any(builds_it)
+}
+
+/// Services of the environment that changes which have `build:`, and which nothing in the environment that releases come
+/// from builds: a promotion would leave their images as they are.
+#[must_use]
+pub(crate) fn unpaired<'a>(input: &PlanInput<'a>) -> Vec<&'a ServiceName> {
+    let Some(target) = input.target() else { return Vec::new() };
+    let promoted = promoted_services(input);
+    let is_left = |service: &ServiceName, spec: &ServiceSpec| {
+        spec.build.is_some()
+            && !input.is_database(service)
+            && input.settings.services.get(service).and_then(|s| s.promoted) != Some(false)
+            && !promoted.iter().any(|p| p.service == service)
+    };
+    target.render.services.iter().filter(|(service, spec)| is_left(service, spec)).map(|(s, _)| s).collect()
+}
+
 /// The service that builds a service's image: the one that the config pairs it with, else one that builds the same
-/// repository (its own name first), else the one of its own name if both are built.
+/// repository (its own name first), else the one of its own name if both are built, else the only one that is built the
+/// same way. Where nobody builds it, the one that runs another tag of the same repository.
 fn builder_of<'a>(
     input: &PlanInput<'a>,
     building: &'a Render,
@@ -98,5 +131,66 @@ fn builder_of<'a>(
     own.filter(|(_, candidate)| same_repository(candidate))
         .or_else(by_repository)
         .or_else(|| own.filter(|(_, c)| c.build.is_some() && (spec.build.is_some() || listed)))
+        .or_else(|| built_alike(building, spec))
+        .or_else(|| built_elsewhere(input, building, service, spec))
         .or_else(|| own.filter(|_| listed))
+}
+
+/// The only service that is built from the same folder, by the same file, to the same target.
+fn built_alike<'a>(building: &'a Render, spec: &ServiceSpec) -> Option<(&'a ServiceName, &'a ServiceSpec)> {
+    let ours = spec.build.as_ref()?;
+    let is_alike = |candidate: &ServiceSpec| {
+        let theirs = candidate.build.as_ref();
+        theirs.is_some_and(|theirs| {
+            WHAT_IS_BUILT.iter().all(|key| theirs.settings.get(*key) == ours.settings.get(*key))
+        })
+    };
+    let mut alike = building.services.iter().filter(|(_, candidate)| is_alike(candidate));
+    alike.next().filter(|_| alike.next().is_none())
+}
+
+/// The service that runs another tag of an image that nobody builds. An environment that is deployed to pulls it itself,
+/// if a neighbour runs another tag: one that its releases come from or go to.
+fn built_elsewhere<'a>(
+    input: &PlanInput<'a>,
+    building: &'a Render,
+    service: &ServiceName,
+    spec: &ServiceSpec,
+) -> Option<(&'a ServiceName, &'a ServiceSpec)> {
+    let ours = input.environment()?;
+    if building.stack.environment != ours.name {
+        return other_tag(building, service, spec);
+    }
+    let before = ours.from.iter();
+    let after = input.settings.promoted_from(&ours.name).map(|next| &next.name);
+    let mut neighbours = before.chain(after).filter_map(|name| input.observed.environments.get(name));
+    let differs = neighbours.any(|neighbour| other_tag(&neighbour.render, service, spec).is_some());
+    building.services.get_key_value(service).filter(|_| differs)
+}
+
+/// The service of an environment that runs another tag of the same repository; of several, the one of the same name.
+fn other_tag<'a>(
+    render: &'a Render,
+    service: &ServiceName,
+    spec: &ServiceSpec,
+) -> Option<(&'a ServiceName, &'a ServiceSpec)> {
+    let repository = |spec: &ServiceSpec| spec.image.as_ref().map(|image| image.repository().to_owned());
+    let of_one_name = render.services.get_key_value(service);
+    let of_one_name = of_one_name.filter(|(_, candidate)| repository(candidate) == repository(spec));
+    match of_one_name {
+        Some(found) => Some(found).filter(|(_, candidate)| is_another_tag(candidate, spec)),
+        None => render.services.iter().find(|(_, candidate)| is_another_tag(candidate, spec)),
+    }
+}
+
+/// Whether both run an image that was built elsewhere, of one repository and by tags that differ and may move. A tag
+/// that says which version it is would be untrue on another image.
+fn is_another_tag(candidate: &ServiceSpec, spec: &ServiceSpec) -> bool {
+    let (Some(theirs), Some(ours)) = (&candidate.image, &spec.image) else { return false };
+    candidate.build.is_none()
+        && ours.has_origin()
+        && ours.repository() == theirs.repository()
+        && ours.tag() != theirs.tag()
+        && !ours.is_version()
+        && !theirs.is_version()
 }

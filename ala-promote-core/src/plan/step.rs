@@ -97,6 +97,8 @@ pub enum StageKind {
     Pin,
     /// Build images.
     Build,
+    /// Pull images that were built elsewhere.
+    Pull,
     /// Back the database up.
     Backup,
     /// Move references.

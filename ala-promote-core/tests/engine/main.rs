@@ -16,6 +16,8 @@ mod ledger;
 #[cfg(test)]
 mod progress;
 #[cfg(test)]
+mod pulls;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod releases;

@@ -24,7 +24,7 @@ fn release(name: &str, kind: ReleaseKind, service: &str) -> Release {
         platform: "linux/amd64".into(),
         created: None,
     };
-    let image = ReleaseImage { repository: format!("repository-of-{service}"), identity };
+    let image = ReleaseImage { repository: format!("repository-of-{service}"), identity, digest: None };
     Release {
         tag: ReleaseTag::new(name).unwrap(),
         kind,

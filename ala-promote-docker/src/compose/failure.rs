@@ -74,6 +74,33 @@ impl Explain<'_> {
         BackendError::new(BackendErrorKind::Failed, what, complaints.collect::<Vec<_>>().join("\n"))
     }
 
+    /// Why a pull failed.
+    pub(super) fn pull_failure(&self) -> BackendError {
+        let said = self.last().join("\n");
+        let lower = said.to_lowercase();
+        let says = |signs: &[&str]| signs.iter().any(|sign| lower.contains(sign));
+        let error = |kind| {
+            BackendError::new(kind, format!("pull for {} with Compose", self.stack.environment), &said)
+        };
+        if says(&["manifest unknown", "manifest for", "not found", "does not exist"]) {
+            error(BackendErrorKind::NotFound).with_hint("push the image, or correct the tag in the env file")
+        } else if says(&["unauthorized", "no basic auth", "authentication required", "denied"]) {
+            error(BackendErrorKind::Invalid)
+                .with_hint("log in to the registry as the user who runs this: docker login REGISTRY")
+        } else if says(&[
+            "connection refused",
+            "no such host",
+            "i/o timeout",
+            "timeout exceeded",
+            "name resolution",
+            "network is unreachable",
+        ]) {
+            error(BackendErrorKind::Unavailable).with_hint("look whether the registry answers, and try again")
+        } else {
+            error(BackendErrorKind::Failed)
+        }
+    }
+
     fn invalid(&self, detail: impl Into<String>) -> BackendError {
         BackendError::new(BackendErrorKind::Invalid, format!("render {}", self.stack.environment), detail)
     }

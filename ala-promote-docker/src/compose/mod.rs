@@ -11,6 +11,7 @@ mod invocation;
 mod model;
 mod places;
 mod prepared;
+mod pull;
 mod raw;
 mod render;
 mod resolve;
@@ -123,7 +124,7 @@ impl Compose {
             raw: &prepared.raw,
             scrub: &prepared.scrub,
         };
-        let render = context.render(&model, prepared.notes())?;
+        let render = context.render(&model, prepared.notes(stack))?;
         self.cache(|cache| {
             if cache.renders.len() >= MAX_CACHED {
                 cache.renders.clear();

@@ -59,8 +59,9 @@ impl Compose {
 
 impl Prepared {
     /// What the reader of a render should know.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(super) fn notes(&self, stack: &StackRef) -> Vec<String> {
         let mut notes: Vec<String> = self.environment.note().into_iter().collect();
+        notes.extend(passed_over(stack));
         for file in self.raw.read.iter().filter(|file| !file.understood) {
             notes.push(format!("{}: its `env_file` entries could not be read", file.path.display()));
         }
@@ -79,4 +80,19 @@ impl Prepared {
         }
         hash.finalize().into()
     }
+}
+
+/// An env file that is named after the environment, while `.env` is taken.
+fn passed_over(stack: &StackRef) -> Option<String> {
+    let taken = stack.env_file.as_ref().filter(|path| path.file_name().is_some_and(|name| name == ".env"))?;
+    let own = taken.with_file_name(format!(".env.{}", stack.environment));
+    own.is_file().then(|| {
+        format!(
+            "its env file is {}; {} is there too and is not read (to take it, set `env_file` under \
+             [environments.{}] in ala-promote.toml)",
+            taken.display(),
+            own.display(),
+            stack.environment
+        )
+    })
 }

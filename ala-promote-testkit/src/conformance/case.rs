@@ -77,6 +77,10 @@ pub fn all() -> Vec<Case> {
             build_moves_no_other_reference,
             build_of_what_is_not_built_is_refused,
             a_cancelled_build_says_so,
+            pull_gives_what_the_tag_names,
+            pull_by_digest_moves_nothing,
+            pull_of_what_is_not_there_is_refused,
+            a_cancelled_pull_says_so,
         }
         database {
             the_database_is_detected,

@@ -48,6 +48,8 @@ pub struct Fixture {
     pub absent: ServiceName,
     /// A database of the stack, if this backend has databases here.
     pub database: Option<ServiceName>,
+    /// A tag in a registry of this backend's, if it has one here.
+    pub pushed: Option<ImageReference>,
     /// An empty folder outside of the source tree.
     pub scratch: PathBuf,
     /// Whether the stack's folder is in a source tree.
@@ -125,6 +127,9 @@ impl MemorySubject {
         world
             .edit("staging", |e| drop(e.service("absent").image("ala-web:staging")))
             .map_err(|e| text(&e))?;
+        let pushed: ImageReference =
+            "registry.example.com/team/ala-api:pushed".parse().map_err(|e| text(&e))?;
+        world.push(&pushed.to_string(), "1").map_err(|e| text(&e))?;
         let model = world.model();
         let service =
             model.get(&stack.environment).and_then(|e| e.services.get("backend")).ok_or("no backend")?;
@@ -148,6 +153,7 @@ impl MemorySubject {
             bystander: name("frontend")?,
             absent: name("absent")?,
             database: Some(name("db")?),
+            pushed: Some(pushed),
             scratch: scratch.path().to_owned(),
             in_source_tree: true,
             guard: Box::new(scratch),

@@ -10,8 +10,8 @@ use ala_promote_core::backend::{
 use ala_promote_core::config::Settings;
 use ala_promote_core::domain::{
     BackupManifest, Container, EnvironmentName, HealthTarget, HookCommand, ImageId, ImageIdentity,
-    ImageReference, OperationId, PortMapping, ProjectName, Render, ServiceHealth, ServiceName, SourceState,
-    StackRef,
+    ImageReference, OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render, ServiceHealth,
+    ServiceName, SourceState, StackRef,
 };
 use async_trait::async_trait;
 
@@ -146,6 +146,14 @@ impl<B: Backend> Builder for Faulty<B> {
         call: &Call,
     ) -> BackendResult<BTreeMap<ServiceName, ImageIdentity>> {
         self.stoppable("builder.build", call, self.inner.builder().build(stack, targets, call)).await
+    }
+    async fn pull(
+        &self,
+        stack: &StackRef,
+        sources: &BTreeMap<ServiceName, PullSource>,
+        call: &Call,
+    ) -> BackendResult<BTreeMap<ServiceName, PulledImage>> {
+        self.stoppable("builder.pull", call, self.inner.builder().pull(stack, sources, call)).await
     }
 }
 

@@ -1,9 +1,11 @@
-//! Building: the same source and settings give the same image.
+//! The builder's port. The same source and settings give the same image.
 
 use std::collections::BTreeMap;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, Builder, Call};
-use ala_promote_core::domain::{BuildSpec, ImageIdentity, ImageReference, ServiceName, StackRef};
+use ala_promote_core::domain::{
+    BuildSpec, ImageIdentity, ImageReference, PullSource, PulledImage, ServiceName, StackRef,
+};
 use async_trait::async_trait;
 
 use super::image::Image;
@@ -39,6 +41,15 @@ impl Builder for MemoryBackend {
             built.insert(service.clone(), self.stored(&image));
         }
         Ok(built)
+    }
+
+    async fn pull(
+        &self,
+        stack: &StackRef,
+        sources: &BTreeMap<ServiceName, PullSource>,
+        call: &Call,
+    ) -> BackendResult<BTreeMap<ServiceName, PulledImage>> {
+        self.pull_from_registry(stack, sources, call).await
     }
 }
 

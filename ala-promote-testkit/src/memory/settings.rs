@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::config::{
-    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, Retention, Settings,
+    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, IsolationSettings,
+    Retention, Settings,
 };
 
 use super::MemoryBackend;
@@ -25,6 +26,7 @@ impl MemoryBackend {
                 .collect(),
             services: std::collections::BTreeMap::new(),
             health: HealthSettings::default(),
+            isolation: IsolationSettings::default(),
             backup: BackupSettings { dir: self.backup_dir(), database: DatabaseChoice::Detect },
             retention: Retention::default(),
             hooks: Vec::new(),

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::container::MemoryContainer;
 use super::hooks::{FilePlace, RanHook};
 use super::image::Image;
+use super::registry::Registry;
 use super::source::SourceTree;
 
 /// All that is the case at one moment.
@@ -33,6 +34,8 @@ pub struct State {
     pub locks: BTreeMap<ProjectName, HeldLock>,
     /// Held locks of source trees: on the host, so that they end with who made them.
     pub tree_locks: BTreeMap<PathBuf, HeldLock>,
+    /// What registries have.
+    pub registry: Registry,
     /// Files that commands of the team's own made.
     pub files: BTreeSet<(FilePlace, String)>,
     /// Commands of the team's own that are at work, or that a killed process left.

@@ -5,6 +5,7 @@ mod environments;
 mod errors;
 mod hooks;
 mod hostile;
+mod schema;
 mod state;
 mod values;
 

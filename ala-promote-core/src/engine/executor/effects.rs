@@ -6,9 +6,9 @@ use std::path::Path;
 use super::Executor;
 use super::health::Expectation;
 use crate::backend::{BackendError, BackendErrorKind, BackendResult, Call, Fetched};
-use crate::domain::{ImageIdentity, Release, ReleaseImage};
+use crate::domain::{ImageIdentity, Release, ReleaseImage, RepositoryDigest, ServiceName, StackRef};
 use crate::engine::Progress;
-use crate::plan::{Action, ImageSource, Output, PlannedRelease, Step};
+use crate::plan::{Action, ImageSource, Output, PlannedRelease, PullTarget, Step};
 
 impl Executor<'_> {
     /// Ensures a step's effect, and looks what came of it.
@@ -27,6 +27,7 @@ impl Executor<'_> {
                     None => Ok(Output::Built { images }),
                 }
             }
+            Action::Pull { stack, targets } => self.pull(stack, targets, &call).await,
             Action::Tag { reference, to, .. } => {
                 let image = resolve(known, to)?;
                 self.backend.images().tag(&image.id, reference).await?;
@@ -85,6 +86,28 @@ impl Executor<'_> {
         }
     }
 
+    /// Pulls, and holds what came against what must come.
+    async fn pull(
+        &self,
+        stack: &StackRef,
+        targets: &BTreeMap<ServiceName, PullTarget>,
+        call: &Call,
+    ) -> BackendResult<Output> {
+        let sources =
+            targets.iter().map(|(service, target)| (service.clone(), target.source.clone())).collect();
+        let images = self.backend.builder().pull(stack, &sources, call).await?;
+        for (service, target) in targets {
+            let Some(image) = images.get(service) else {
+                return Err(failed("pull", format!("no image came for service {service}")));
+            };
+            if target.expect.as_ref().is_some_and(|expected| !expected.is_same(&image.identity)) {
+                let what = format!("pull {}", target.source);
+                return Err(failed(what, "the image that came is not the one that the release had"));
+            }
+        }
+        Ok(Output::Pulled { images })
+    }
+
     pub(super) fn handler(&self, kind: &str) -> BackendResult<&dyn crate::engine::StepHandler> {
         let missing = || {
             BackendError::new(
@@ -108,16 +131,27 @@ pub(super) fn resolve(known: &Progress, source: &ImageSource) -> BackendResult<I
         ImageSource::Known(image) => Ok(image.clone()),
         ImageSource::Built { step, service } => match known.output(step) {
             Some(Output::Built { images }) => images.get(service).cloned(),
+            Some(Output::Pulled { images }) => images.get(service).map(|image| image.identity.clone()),
             _ => None,
         }
-        .ok_or_else(|| failed("plan", format!("{step} built no image for service {service}"))),
+        .ok_or_else(|| failed("plan", format!("{step} made no image for service {service}"))),
+    }
+}
+
+/// What the registry has an image as that an earlier step pulled.
+fn pulled_digest(known: &Progress, source: &ImageSource) -> Option<RepositoryDigest> {
+    let ImageSource::Built { step, service } = source else { return None };
+    match known.output(step) {
+        Some(Output::Pulled { images }) => images.get(service)?.digest.clone(),
+        _ => None,
     }
 }
 
 fn resolve_release(known: &Progress, planned: &PlannedRelease) -> BackendResult<Release> {
     let images = planned.images.iter().map(|(service, image)| {
         let identity = resolve(known, &image.image)?;
-        Ok((service.clone(), ReleaseImage { repository: image.repository.clone(), identity }))
+        let digest = image.digest.clone().or_else(|| pulled_digest(known, &image.image));
+        Ok((service.clone(), ReleaseImage { repository: image.repository.clone(), identity, digest }))
     });
     Ok(Release {
         tag: planned.tag.clone(),

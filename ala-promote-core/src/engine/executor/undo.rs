@@ -3,6 +3,7 @@
 
 use super::Executor;
 use crate::backend::{BackendResult, CancelToken};
+use crate::domain::PullSource;
 use crate::plan::{Action, Plan, Step};
 
 impl Executor<'_> {
@@ -14,6 +15,16 @@ impl Executor<'_> {
             Action::Build { targets, .. } => {
                 for reference in targets.values() {
                     self.backend.images().untag(reference).await?;
+                }
+                Ok(())
+            }
+            Action::Pull { targets, .. } => {
+                for target in targets.values() {
+                    let PullSource::Tag(reference) = &target.source else { continue };
+                    match &target.prior {
+                        Some(id) => self.backend.images().tag(id, reference).await?,
+                        None => self.backend.images().untag(reference).await?,
+                    }
                 }
                 Ok(())
             }

@@ -1,8 +1,8 @@
 //! Every service has an image to run, and one that is promoted.
 
 use super::lines::seen_in;
-use crate::domain::{Render, Verb};
-use crate::plan::pairing::{PromotedService, promoted_services};
+use crate::domain::{Render, ServiceName, Verb};
+use crate::plan::pairing::{PromotedService, is_pulled, promoted_services, unpaired};
 use crate::plan::{Finding, PlanInput};
 
 const GATE: &str = "images";
@@ -12,16 +12,27 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     let files = target.render.stack.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>();
     let promoted = promoted_services(input);
     let mut findings = Vec::new();
-    if promoted.is_empty() {
+    let left_out = if input.request.verb == Verb::Promote { unpaired(input) } else { Vec::new() };
+    if promoted.is_empty() && left_out.is_empty() {
         findings.push(
             Finding::refuse(
                 GATE,
-                format!("no service of {} has an image that is built here", input.request.environment),
+                format!(
+                    "no service of {} has an image that is built here, or is called by another tag in the next \
+                     environment",
+                    input.request.environment
+                ),
             )
             .seen(format!("Compose files: {}", files.join(", ")))
-            .mend("give the services that you promote a `build:` section, or list them in ala-promote.toml"),
+            .mend("give the services that you promote a `build:` section")
+            .mend(
+                "or, if they are built elsewhere, an `image:` whose tag comes from the env file: staging in the one, \
+                 production in the other",
+            )
+            .mend("or list them in ala-promote.toml: [services.NAME] promoted = true"),
         );
     }
+    findings.extend(left_out.into_iter().map(|service| not_promoted(input, &target.render, service)));
     for (service, spec) in &target.render.services {
         if spec.image.is_none() && spec.build.is_none() {
             findings.push(
@@ -40,7 +51,8 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     if let Verb::Deploy { build, .. } = input.request.verb {
         let is_built = |p: &PromotedService<'_>| build && promoted.iter().any(|b| builds_for(b, p));
         let is_there = |p: &PromotedService<'_>| input.observed.references.contains_key(p.reference);
-        let missing = promoted.iter().filter(|p| !is_built(p) && !is_there(p));
+        let comes = |p: &PromotedService<'_>| is_built(p) || (build && is_pulled(input, p));
+        let missing = promoted.iter().filter(|p| !comes(p) && !is_there(p));
         findings.extend(missing.map(|p| {
             let finding = Finding::refuse(
                 GATE,
@@ -51,6 +63,24 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// A promotion that leaves out a service which is built here would run two releases side by side.
+fn not_promoted(input: &PlanInput<'_>, render: &Render, service: &ServiceName) -> Finding {
+    let environment = &input.request.environment;
+    let from = input.environment().and_then(|e| e.from.as_ref()).map_or("", |from| from.as_str());
+    let builders = input.building_render().into_iter().flat_map(|building| &building.services);
+    let builders = builders.filter(|(_, spec)| spec.build.is_some()).map(|(name, _)| name.as_str());
+    let builders: Vec<&str> = builders.collect();
+    let finding =
+        Finding::refuse(GATE, format!("no service of {from} is known to build the image of {service}"));
+    seen_in(finding, render, &format!("services.{service}.build"))
+        .seen(format!("{from} builds: {}", builders.join(", ")))
+        .mend(format!(
+            "say which it is in ala-promote.toml: [environments.{environment}] map = {{ {} = \"{service}\" }}",
+            builders.first().copied().unwrap_or("NAME")
+        ))
+        .mend(format!("or that it is not promoted: [services.{service}] promoted = false"))
 }
 
 fn builds_for(builder: &PromotedService<'_>, p: &PromotedService<'_>) -> bool {

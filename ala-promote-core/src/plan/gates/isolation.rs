@@ -26,7 +26,7 @@ fn between(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironme
             .seen(keys)
             .mend("give each a volume of its own name")
     }));
-    findings.extend(same_networks(ra, rb));
+    findings.extend(same_networks(ra, rb, &input.settings.isolation.shared_networks));
     findings.extend(same_databases(ra, rb));
     findings.extend(foreign_env_files(ra, rb));
     findings.extend(foreign_env_files(rb, ra));
@@ -130,7 +130,7 @@ fn same_resources<'a>(
 }
 
 /// A shared network is a danger where a name on it could mean either environment's service.
-fn same_networks(a: &Render, b: &Render) -> Vec<Finding> {
+fn same_networks(a: &Render, b: &Render, on_purpose: &BTreeSet<String>) -> Vec<Finding> {
     let joined = |render: &Render, name: &str| -> BTreeSet<ServiceName> {
         let key = |k: &String| render.networks.get(k).is_some_and(|n| n.name == name);
         let joins = |spec: &crate::domain::ServiceSpec| spec.networks.iter().any(key);
@@ -140,7 +140,7 @@ fn same_networks(a: &Render, b: &Render) -> Vec<Finding> {
         .map(|(name, keys)| {
             let (ours, theirs) = (joined(a, &name), joined(b, &name));
             let ambiguous: Vec<String> = ours.intersection(&theirs).map(ToString::to_string).collect();
-            if ambiguous.is_empty() {
+            if ambiguous.is_empty() || on_purpose.contains(&name) {
                 let environments = format!("{} and {}", a.stack.environment, b.stack.environment);
                 return Finding::note(GATE, format!("{environments} share the network {name}")).seen(keys);
             }
@@ -151,6 +151,10 @@ fn same_networks(a: &Render, b: &Render) -> Vec<Finding> {
             )
             .seen(keys)
             .mend("give each a network of its own")
+            .mend(format!(
+                "or, if nothing on it is called by these names, say so in ala-promote.toml: [isolation] \
+                 shared_networks = [\"{name}\"]"
+            ))
         })
         .collect()
 }

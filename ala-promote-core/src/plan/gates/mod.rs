@@ -7,6 +7,7 @@ mod images;
 mod inherited_ports;
 mod lines;
 mod isolation;
+mod mounted_code;
 mod ports_free;
 mod source;
 mod state_loss;
@@ -33,7 +34,7 @@ where
 }
 
 /// The gates that every operation passes, in the order in which their findings are shown.
-pub(crate) fn built_in() -> [&'static dyn Gate; 10] {
+pub(crate) fn built_in() -> [&'static dyn Gate; 11] {
     [
         &state_loss::check,
         &tested_release::check,
@@ -41,6 +42,7 @@ pub(crate) fn built_in() -> [&'static dyn Gate; 10] {
         &build_parity::check,
         &inherited_ports::check,
         &isolation::check,
+        &mounted_code::check,
         &ports_free::check,
         &database::check,
         &hooks::check,

@@ -70,7 +70,15 @@ fn changed_since_test(input: &PlanInput<'_>, from: &EnvironmentName, release: &R
             continue;
         };
         let id = &image.identity.id;
-        if !input.observed.images.contains_key(id) {
+        let gone = !input.observed.images.contains_key(id);
+        if let Some(digest) = image.digest.as_ref().filter(|_| gone) {
+            findings.push(
+                Finding::note(GATE, format!("the tested image of {} is no longer here", promoted.service))
+                    .seen(format!("it is pulled again, by what its registry has it as: {digest}")),
+            );
+            continue;
+        }
+        if gone {
             findings.push(
                 Finding::refuse(GATE, format!("the tested image of {} is gone", promoted.service))
                     .seen(format!("{} of {} was {}", promoted.builder, release.tag, id))

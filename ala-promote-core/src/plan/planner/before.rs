@@ -48,7 +48,10 @@ pub(super) fn running_images(
     let image = |p: &PromotedService<'_>| {
         let container = target.containers_of(p.service).next()?;
         let repository = container.image_reference.as_ref().unwrap_or(p.reference).repository().to_owned();
-        Some((p.service.clone(), ReleaseImage { repository, identity: container.image.clone() }))
+        Some((
+            p.service.clone(),
+            ReleaseImage { repository, identity: container.image.clone(), digest: None },
+        ))
     };
     promoted.iter().filter_map(image).collect()
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::draft::Draft;
 use super::{release, unseen, unusable};
-use crate::domain::{ImageReference, ReleaseKind, ServiceName};
-use crate::plan::pairing::PromotedService;
+use crate::domain::{ImageReference, PullSource, ReleaseKind, ServiceName};
+use crate::plan::pairing::{PromotedService, is_pulled};
 use crate::plan::{
-    Action, Finding, ImageSource, PlanInput, PlannedImage, PlannedRelease, StageKind, StepClass,
+    Action, Finding, ImageSource, PlanInput, PlannedImage, PlannedRelease, PullTarget, StageKind, StepClass,
 };
 
 pub(super) fn draft<'a>(
@@ -21,7 +21,7 @@ pub(super) fn draft<'a>(
     }
     draft.keep_failed = keep_failed;
     draft.pin()?;
-    let images = if build { build_images(&mut draft)? } else { tagged_images(&draft)? };
+    let images = if build { made_images(&mut draft)? } else { tagged_images(&draft)? };
     draft.backup();
 
     // A release counts as tested where others are promoted from; elsewhere it was just built.
@@ -102,7 +102,26 @@ fn build_references(draft: &Draft<'_>) -> Result<BTreeMap<ServiceName, ImageRefe
     Ok(targets)
 }
 
-fn build_images(draft: &mut Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedImage>, Finding> {
+/// The images that come from a registry, by the service that they are pulled for.
+fn pull_targets(draft: &Draft<'_>) -> BTreeMap<ServiceName, PullTarget> {
+    let pulled = draft.promoted.iter().filter(|p| is_pulled(draft.input, p));
+    let target = |p: &PromotedService<'_>| {
+        let prior = draft.input.observed.references.get(p.reference).map(|image| image.id.clone());
+        let source = PullSource::Tag(p.reference.clone());
+        (p.service.clone(), PullTarget { source, prior, expect: None })
+    };
+    pulled.map(target).collect()
+}
+
+/// Pulls what was built elsewhere, builds the rest, and takes what is neither as it is tagged.
+fn made_images(draft: &mut Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedImage>, Finding> {
+    let pulled = pull_targets(draft);
+    let pull_step = draft.upcoming_id();
+    draft.pull(pulled.clone());
+    let pulled_by = |reference: &ImageReference| {
+        let same = |target: &&PullTarget| target.source == PullSource::Tag(reference.clone());
+        pulled.iter().find(|(_, target)| same(target)).map(|(service, _)| service)
+    };
     let targets = build_references(draft)?;
     let step = draft.upcoming_id();
     let built_by = |repository: &str| {
@@ -111,11 +130,16 @@ fn build_images(draft: &mut Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedIm
     let mut images = BTreeMap::new();
     for promoted in &draft.promoted {
         let repository = promoted.reference.repository();
-        let image = match built_by(repository) {
-            Some(service) => ImageSource::Built { step: step.clone(), service: service.clone() },
-            None => ImageSource::Known(tagged(draft, promoted.reference)?),
+        let image = match (built_by(repository), pulled_by(promoted.reference)) {
+            (Some(service), _) => ImageSource::Built { step: step.clone(), service: service.clone() },
+            (None, Some(service)) => ImageSource::Built { step: pull_step.clone(), service: service.clone() },
+            (None, None) => ImageSource::Known(tagged(draft, promoted.reference)?),
         };
-        images.insert(promoted.service.clone(), PlannedImage { repository: repository.to_owned(), image });
+        let planned = PlannedImage { repository: repository.to_owned(), image, digest: None };
+        images.insert(promoted.service.clone(), planned);
+    }
+    if targets.is_empty() {
+        return Ok(images);
     }
     let names = targets.keys().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
     let action = Action::Build { stack: draft.stack.clone(), targets };
@@ -128,7 +152,7 @@ fn tagged_images(draft: &Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedImage
     for promoted in &draft.promoted {
         let image = ImageSource::Known(tagged(draft, promoted.reference)?);
         let repository = promoted.reference.repository().to_owned();
-        images.insert(promoted.service.clone(), PlannedImage { repository, image });
+        images.insert(promoted.service.clone(), PlannedImage { repository, image, digest: None });
     }
     Ok(images)
 }

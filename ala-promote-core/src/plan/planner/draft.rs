@@ -1,5 +1,7 @@
 //! A plan in the making: steps are numbered and classed as they are added.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{addresses, before, release, unseen};
 use crate::config::{EnvironmentSettings, HealthSettings};
 use crate::domain::{
@@ -11,7 +13,7 @@ use crate::plan::pairing::{PromotedService, promoted_services};
 use crate::plan::ports::{dropped_ports, wanted_ports};
 use crate::plan::{
     Action, Before, Finding, ImageSource, ObservedEnvironment, PLAN_FORMAT, Plan, PlanInput, PlannedRelease,
-    Stage, StageKind, Step, StepClass,
+    PullTarget, Stage, StageKind, Step, StepClass,
 };
 
 /// What all operations need to know, and the stages so far.
@@ -122,6 +124,18 @@ impl<'a> Draft<'a> {
     pub(super) fn tag(&self, reference: ImageReference, to: ImageSource) -> (String, Action) {
         let prior = self.input.observed.references.get(&reference).map(|image| image.id.clone());
         (format!("tag {reference}"), Action::Tag { reference, to, prior })
+    }
+
+    /// Pulls images; of services with the same image, the first by name.
+    pub(super) fn pull(&mut self, mut targets: BTreeMap<ServiceName, PullTarget>) {
+        let mut seen = BTreeSet::new();
+        targets.retain(|_, target| seen.insert(target.source.to_string()));
+        if targets.is_empty() {
+            return;
+        }
+        let names = targets.values().map(|target| target.source.to_string()).collect::<Vec<_>>().join(", ");
+        let action = Action::Pull { stack: self.stack.clone(), targets };
+        self.stage(StageKind::Pull, StepClass::Compensable, vec![(format!("pull {names}"), action)]);
     }
 
     pub(super) fn snapshot_file(&self) -> std::path::PathBuf {

@@ -4,8 +4,22 @@ use std::collections::BTreeMap;
 
 use super::draft::Draft;
 use super::{deploy, unseen, unusable};
-use crate::domain::Release;
-use crate::plan::{Finding, ImageSource, PlannedImage, PlannedRelease, StageKind, StepClass};
+use crate::domain::{PullSource, Release, ServiceName};
+use crate::plan::{Finding, ImageSource, PlannedImage, PlannedRelease, PullTarget, StageKind, StepClass};
+
+/// Brings back the images of a release that the engine no longer has, where a registry has them by their digest.
+pub(super) fn bring_back(draft: &mut Draft<'_>, release: &Release) {
+    let gone = draft.promoted.iter().filter_map(|promoted| {
+        let image = promoted.image_in(release)?;
+        let digest = image.digest.clone()?;
+        let there = draft.input.observed.images.contains_key(&image.identity.id);
+        let source = PullSource::Digest(digest);
+        let target = PullTarget { source, prior: None, expect: Some(image.identity.clone()) };
+        (!there).then(|| (promoted.service.clone(), target))
+    });
+    let targets: BTreeMap<ServiceName, PullTarget> = gone.collect();
+    draft.pull(targets);
+}
 
 pub(super) fn move_to(draft: &mut Draft<'_>, release: &Release) -> Result<(), Finding> {
     let mut planned = PlannedRelease { images: BTreeMap::new(), ..PlannedRelease::from(release) };
@@ -20,7 +34,8 @@ pub(super) fn move_to(draft: &mut Draft<'_>, release: &Release) -> Result<(), Fi
         let pin = pin.map_err(|e| unusable("an image can't be kept", &e))?;
         targets.insert(pin, source.clone());
         targets.insert(promoted.reference.clone(), source.clone());
-        planned.images.insert(promoted.service.clone(), PlannedImage { repository, image: source });
+        let digest = image.digest.clone();
+        planned.images.insert(promoted.service.clone(), PlannedImage { repository, image: source, digest });
     }
     deploy::keep_old(draft, &planned, &mut targets);
     let tags = targets.into_iter().map(|(reference, to)| draft.tag(reference, to)).collect();

@@ -1,7 +1,7 @@
 //! Moving the tested release, unchanged, to the next environment.
 
 use super::draft::Draft;
-use super::move_release::move_to;
+use super::move_release::{bring_back, move_to};
 use super::unseen;
 use crate::plan::{Finding, PlanInput};
 
@@ -11,6 +11,7 @@ pub(super) fn draft<'a>(input: &'a PlanInput<'a>) -> Result<Draft<'a>, Finding> 
     let release = input.view.tested(&from).ok_or_else(|| unseen("a tested release"))?;
     draft.from = Some(from);
     draft.pin()?;
+    bring_back(&mut draft, release);
     draft.backup();
     move_to(&mut draft, release)?;
     Ok(draft)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::before::{is_what_runs, running_images};
 use super::draft::Draft;
-use super::move_release::move_to;
+use super::move_release::{bring_back, move_to};
 use crate::domain::{ImageId, ImageReference, Release, ReleaseTag, ServiceName};
 use crate::plan::pairing::{PromotedService, promoted_services};
 use crate::plan::{Finding, PlanInput};
@@ -15,6 +15,7 @@ pub(super) fn draft<'a>(input: &'a PlanInput<'a>, to: Option<&ReleaseTag>) -> Re
     let release = choose(input, to)?;
     let mut draft = Draft::new(input)?;
     draft.pin()?;
+    bring_back(&mut draft, &release);
     move_to(&mut draft, &release)?;
     Ok(draft)
 }
@@ -45,7 +46,7 @@ fn problem(input: &PlanInput<'_>, promoted: &[PromotedService<'_>], release: &Re
             return Some(format!("it has no image for service {}", p.service));
         };
         let id = &image.identity.id;
-        if !input.observed.images.contains_key(id) {
+        if !input.observed.images.contains_key(id) && image.digest.is_none() {
             return Some(format!("the image of {} is gone from the engine", p.service));
         }
         let (other, first) = *named.entry(p.reference).or_insert((p.service, id));

@@ -8,7 +8,7 @@ mod running;
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
-use ala_promote_core::config::{ComposeFiles, EnvironmentSettings, Settings};
+use ala_promote_core::config::{ComposeFiles, EnvironmentSettings, Settings, named_compose_files};
 use ala_promote_core::domain::{EnvironmentName, ProjectName, StackRef};
 use futures_util::future::BoxFuture;
 
@@ -133,10 +133,11 @@ impl<'a> Resolver<'a> {
     ) -> BackendResult<StackRef> {
         require_files(environment, &[overlay.to_owned()])?;
         let base = self.stack(base, depth + 1).await?;
-        let files = if stands_alone(overlay, &base.files)? {
+        let below = self.shared_files(&base);
+        let files = if stands_alone(overlay, &below)? {
             vec![overlay.to_owned()]
         } else {
-            base.files.iter().filter(|file| *file != overlay).cloned().chain([overlay.to_owned()]).collect()
+            below.into_iter().filter(|file| file != overlay).chain([overlay.to_owned()]).collect()
         };
         let project = match self.named(environment).await? {
             Some(named) => named.project,
@@ -167,6 +168,15 @@ impl<'a> Resolver<'a> {
             }));
         }
         Ok(stack(environment, project, files))
+    }
+
+    /// The files of an environment that another may lie over: not an overlay of its own, `docker-compose.prod.yml`,
+    /// unless it has no other.
+    fn shared_files(&self, base: &StackRef) -> Vec<PathBuf> {
+        let own = named_compose_files(&base.dir, &base.environment);
+        let is_own = |file: &PathBuf| own.iter().any(|own| is_same_path(own, file));
+        let shared: Vec<PathBuf> = base.files.iter().filter(|file| !is_own(file)).cloned().collect();
+        if shared.is_empty() { base.files.clone() } else { shared }
     }
 
     /// The one that runs and is meant; `None` when none runs.

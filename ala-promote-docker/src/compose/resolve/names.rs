@@ -1,12 +1,13 @@
 //! Names that somebody or something gives: projects and files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ala_promote_core::backend::BackendResult;
-use ala_promote_core::config::EnvironmentSettings;
+use ala_promote_core::backend::{BackendError, BackendResult};
+use ala_promote_core::config::{EnvironmentSettings, named_compose_files};
 use ala_promote_core::domain::{ProjectName, StackRef};
 
-use super::{Resolver, require_files, stack, what};
+use super::{Resolver, require_files, stack, stands_alone, what};
 use crate::compose::convention::{default_files, is_project, listed_files, normalised};
 use crate::compose::env_file::EnvFile;
 use crate::compose::invalid;
@@ -60,14 +61,17 @@ impl Resolver<'_> {
             return Ok(files);
         }
         let files = default_files(&environment.dir, self.compose.tool.family());
-        if files.is_empty() {
-            return Err(invalid(
+        let named = named_compose_files(&environment.dir, &environment.name);
+        match (files.is_empty(), named.as_slice()) {
+            (false, []) => Ok(files),
+            (true, [_]) => Ok(named),
+            (true, []) => Err(invalid(
                 &what(environment),
                 format!("there is no Compose file in {}", environment.dir.display()),
             )
-            .with_hint("change to the folder with your docker-compose.yml, or name it with --dir"));
+            .with_hint("change to the folder with your docker-compose.yml, or name it with --dir")),
+            _ => Err(ambiguous(environment, &files, &named)?),
         }
-        Ok(files)
     }
 
     /// The name that Compose would give the project.
@@ -102,6 +106,43 @@ impl Resolver<'_> {
         }
         project(environment, &normalised(&folder, family), &format!("the folder {}", dir.display()))
     }
+}
+
+/// Several lists of files could be the environment, and nothing runs that tells: the lines to choose from.
+fn ambiguous(
+    environment: &EnvironmentSettings,
+    own: &[PathBuf],
+    named: &[PathBuf],
+) -> BackendResult<BackendError> {
+    let mut choices: Vec<Vec<&PathBuf>> = Vec::new();
+    for file in named {
+        let is_alone = own.is_empty() || stands_alone(file, own)?;
+        // What people lay over by hand does not take the override file in.
+        let base = own.first().filter(|_| !is_alone);
+        choices.push(base.into_iter().chain([file]).collect());
+    }
+    if !own.is_empty() {
+        choices.push(own.iter().collect());
+    }
+    let name =
+        |path: &&PathBuf| format!("\"{}\"", path.strip_prefix(&environment.dir).unwrap_or(path).display());
+    let lines = choices
+        .iter()
+        .map(|choice| format!("files = [{}]", choice.iter().map(name).collect::<Vec<_>>().join(", ")));
+    let all: BTreeSet<String> = choices.iter().flatten().map(name).collect();
+    Ok(invalid(
+        &what(environment),
+        format!(
+            "{} could each be of {}, and no container runs that tells which are",
+            all.into_iter().collect::<Vec<_>>().join(", "),
+            environment.name
+        ),
+    )
+    .with_hint(format!(
+        "add to ala-promote.toml, with the one of these lines that is meant:\n[environments.{}]\n{}",
+        environment.name,
+        lines.collect::<Vec<_>>().join("\n")
+    )))
 }
 
 /// The project of what lies over another environment.

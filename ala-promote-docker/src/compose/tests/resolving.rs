@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
 use ala_promote_core::config::{
-    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, Retention, Settings,
+    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, IsolationSettings,
+    Retention, Settings,
 };
 use ala_promote_core::domain::StackRef;
 
@@ -64,6 +65,7 @@ fn settings(folder: &Folder) -> Settings {
     let mut production = environment("production", ".env", ComposeFiles::AsRunning);
     production.from = Some(staging.name.clone());
     Settings {
+        isolation: IsolationSettings::default(),
         state_dir: dir.join(".ala-promote"),
         hooks: Vec::new(),
         backup: BackupSettings { dir: dir.join("../backups"), database: DatabaseChoice::Detect },
@@ -96,6 +98,33 @@ async fn resolve_with(
     running: &[RunningProject],
 ) -> BackendResult<StackRef> {
     uncallable((2, 40)).resolve(settings, &environment.parse().unwrap(), running).await
+}
+
+#[tokio::test]
+async fn an_overlay_of_the_base_alone_is_no_part_of_another() {
+    let folder = usual();
+    folder.write("app/docker-compose.prod.yml", "services:\n  api: {restart: always}\n");
+    let started = ["docker-compose.yml", "docker-compose.prod.yml"];
+    let running = [runs(&folder, "app", &started, Some(".env"))];
+    assert_eq!(names(&resolve(&folder, "production", &running).await.unwrap()), started);
+    let staging = resolve(&folder, "staging", &running).await.unwrap();
+    assert_eq!(names(&staging), ["docker-compose.yml", "docker-compose.staging.yml"]);
+}
+
+#[tokio::test]
+async fn where_nothing_tells_production_the_lines_to_choose_from_are_shown() {
+    let folder = usual();
+    folder.write("app/docker-compose.prod.yml", "services:\n  api: {restart: always}\n");
+    let error = resolve(&folder, "production", &[]).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::Invalid);
+    let hint = error.hint().unwrap();
+    for line in [
+        "[environments.production]",
+        "files = [\"docker-compose.yml\", \"docker-compose.prod.yml\"]",
+        "files = [\"docker-compose.yml\"]",
+    ] {
+        assert!(hint.lines().any(|found| found == line), "{hint}");
+    }
 }
 
 fn project(settings: &mut Settings, environment: &str, project: &str) {

@@ -1,0 +1,28 @@
+//! What one environment means, for people.
+
+use std::path::Path;
+
+use super::{problem, text};
+use crate::init::Found;
+
+/// What was found and decided, and what is to be mended.
+pub(crate) fn text(found: &Found, dir: &Path) -> String {
+    let stack = &found.stack;
+    let seen = |path: &Path| text::seen_from(path, dir).display().to_string();
+    let mut files: Vec<String> = stack.files.iter().map(|file| seen(file)).collect();
+    files.extend(stack.env_file.as_ref().map(|file| seen(file)));
+    let runs = match found.containers {
+        0 => "nothing runs".to_owned(),
+        count => format!("{count} containers"),
+    };
+    let mut lines =
+        format!("{}: project {} ({runs}), {}\n", found.environment, stack.project, files.join(", "));
+    if let Some(from) = &found.from {
+        lines.push_str(&format!("   releases come from {from}\n"));
+    }
+    let databases: Vec<&str> = found.databases.iter().map(|name| name.as_str()).collect();
+    if !databases.is_empty() {
+        lines.push_str(&format!("   database: {}\n", databases.join(", ")));
+    }
+    lines + &problem::findings(&found.to_mend, "To mend")
+}

@@ -1,0 +1,100 @@
+//! A promoted service runs what its image holds, not code that is mounted over it: else what was tested is not what is
+//! promoted.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::lines::seen_in;
+use crate::domain::{ServiceSpec, Verb};
+use crate::plan::pairing::promoted_services;
+use crate::plan::{Finding, PlanInput, Severity};
+
+const GATE: &str = "mounted-code";
+
+/// Names of folders that hold code in a build context, as against configuration and data.
+const CODE_FOLDERS: [&str; 12] = [
+    "src", "app", "apps", "lib", "code", "packages", "public", "dist", "client", "server", "backend",
+    "frontend",
+];
+/// Ends of files that are code.
+const CODE_ENDS: [&str; 11] = ["py", "js", "mjs", "ts", "tsx", "jsx", "go", "rb", "php", "rs", "java"];
+
+pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
+    let Some(target) = input.target() else { return Vec::new() };
+    let reason = input.settings.isolation.mounted_code.as_ref();
+    let mut findings = Vec::new();
+    for promoted in promoted_services(input) {
+        // The context may be known only where it is built.
+        let contexts = [promoted.spec, promoted.builder_spec].into_iter().filter_map(context);
+        let contexts: Vec<PathBuf> = contexts.collect();
+        for bind in promoted.spec.binds.iter().map(|bind| plain(bind)) {
+            if !is_code(&bind, &contexts) {
+                continue;
+            }
+            let service = promoted.service;
+            let what = format!("service {service} runs code that is mounted into it");
+            let finding = match reason {
+                Some(reason) => Finding::note(GATE, format!("{what}, by the config: {reason}")),
+                None => Finding::refuse(GATE, format!("{what}, not what its image holds"))
+                    .mend(format!("take the mount out of services.{service}.volumes: the image has the code"))
+                    .mend("or say why in ala-promote.toml: [isolation] mounted_code = \"…\""),
+            };
+            let finding = seen_in(finding, &target.render, &format!("services.{service}.volumes"));
+            findings.push(finding.seen(format!("mounted: {}", bind.display())));
+        }
+    }
+    // A rollback starts what ran before as it ran.
+    if matches!(input.request.verb, Verb::Rollback { .. }) {
+        findings.iter_mut().for_each(|finding| finding.severity = Severity::Note);
+    }
+    findings
+}
+
+fn context(spec: &ServiceSpec) -> Option<PathBuf> {
+    let context = PathBuf::from(spec.build.as_ref()?.settings.get("context")?.reveal());
+    context.is_absolute().then_some(context)
+}
+
+/// Whether a mount holds code: a build context or what it lies in; within one, a folder or file that is code by its
+/// name.
+fn is_code(bind: &Path, contexts: &[PathBuf]) -> bool {
+    let name = bind.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let end = bind.extension().and_then(|end| end.to_str()).unwrap_or_default();
+    let named_so = CODE_FOLDERS.contains(&name) || CODE_ENDS.contains(&end);
+    contexts.iter().any(|context| context.starts_with(bind) || (bind.starts_with(context) && named_so))
+}
+
+/// A path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_code_from_configuration_and_data() {
+        let contexts = [PathBuf::from("/srv/shop/web")];
+        for (bind, code) in [
+            ("/srv/shop/web", true),
+            ("/srv/shop", true),
+            ("/srv/shop/./web/src", true),
+            ("/srv/shop/x/../web/main.py", true),
+            ("/srv/shop/web/nginx.conf", false),
+            ("/srv/shop/web/uploads", false),
+            ("/srv/shop/data", false),
+            ("/srv/other/src", false),
+        ] {
+            assert_eq!(is_code(&plain(Path::new(bind)), &contexts), code, "{bind}");
+        }
+        assert!(!is_code(Path::new("/srv/shop/web/src"), &[]));
+    }
+}

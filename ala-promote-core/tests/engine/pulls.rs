@@ -1,0 +1,136 @@
+//! Images that were built elsewhere and are pulled.
+
+use ala_promote_core::domain::{ImageId, ServiceName, Verb};
+use ala_promote_core::plan::Action;
+
+use crate::host::{DEPLOY, Host, committed, rolled_back};
+
+const STAGING: &str = "registry.example.com/team/api:staging";
+const PRODUCTION: &str = "registry.example.com/team/api:production";
+
+/// The usual host, but for its backend's image, which comes from a registry.
+fn host() -> Host {
+    let host = Host::new();
+    for (environment, image) in [("staging", STAGING), ("production", PRODUCTION)] {
+        host.world.edit(environment, |e| drop(e.service("backend").without_build().image(image))).unwrap();
+    }
+    host
+}
+
+fn pushed(host: &Host, version: &str) -> ImageId {
+    ImageId::new(host.world.push(STAGING, version).unwrap().digest())
+}
+
+fn backend() -> ServiceName {
+    ServiceName::new("backend").unwrap()
+}
+
+fn runs(host: &Host, environment: &str) -> ImageId {
+    host.world.running(environment)[&backend()][0].clone()
+}
+
+/// Takes an image off the engine, containers and all.
+fn lose(host: &Host, id: &ImageId) {
+    host.world
+        .act("docker rm, docker rmi", |state| {
+            state.containers.retain(|_, container| &container.image != id);
+            state.references.retain(|_, named| named != id);
+            state.images.remove(id);
+        })
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_was_pulled_and_tested_is_what_is_promoted() {
+    let host = host();
+    let first = pushed(&host, "first");
+    let tag = host.deploy("second").await;
+    assert_eq!(runs(&host, "staging"), first);
+    let digest = host.view().releases[&tag].images[&backend()].digest.clone();
+    assert_eq!(digest.expect("a digest").digest(), first.as_str());
+
+    // Both tags move in the registry before the promotion.
+    let second = pushed(&host, "second");
+    host.world.push(PRODUCTION, "second").unwrap();
+    host.promote().await;
+    assert_eq!(runs(&host, "production"), first);
+    assert_eq!(host.world.image(PRODUCTION), Some(first.clone()));
+    host.deploy("third").await;
+    assert_eq!((runs(&host, "staging"), runs(&host, "production")), (second, first));
+}
+
+#[tokio::test]
+async fn an_image_that_is_gone_comes_back_by_its_digest_or_nothing_changes() {
+    let host = host();
+    let first = pushed(&host, "first");
+    let tag = host.deploy("second").await;
+    pushed(&host, "second");
+    lose(&host, &first);
+    let plan = host.plan("production", Verb::Promote).await.unwrap();
+    assert!(plan.steps().any(|step| matches!(step.action, Action::Pull { .. })), "{plan:?}");
+    host.promote().await;
+    assert_eq!(runs(&host, "production"), first);
+    assert_eq!(host.current("production"), tag);
+
+    let second = pushed(&host, "second");
+    host.deploy("third").await;
+    let digest = host.view().current(&"staging".parse().unwrap()).unwrap().images[&backend()].digest.clone();
+    lose(&host, &second);
+    host.world.delete_pushed(&digest.unwrap()).unwrap();
+    let before = (host.production(), host.world.state().references.clone());
+    rolled_back(host.operate("production", Verb::Promote).await);
+    assert_eq!((host.production(), host.world.state().references.clone()), before);
+}
+
+#[tokio::test]
+async fn a_pull_that_fails_claims_nothing() {
+    let host = host();
+    pushed(&host, "first");
+    host.deploy("second").await;
+    let references = host.world.state().references.clone();
+    let running = host.world.running("staging");
+    pushed(&host, "second");
+    host.world.set_registries_down(true).unwrap();
+    rolled_back(host.operate("staging", DEPLOY).await);
+    assert_eq!(host.world.state().references, references);
+    assert_eq!(host.world.running("staging"), running);
+    host.world.set_registries_down(false).unwrap();
+    committed(host.operate("staging", DEPLOY).await);
+    assert_ne!(host.world.running("staging"), running);
+}
+
+#[tokio::test]
+async fn a_release_that_fails_after_its_pull_gives_the_tag_back() {
+    let host = host();
+    let first = pushed(&host, "first");
+    host.deploy("second").await;
+    pushed(&host, "second");
+    host.world
+        .act("nobody listens", |state| {
+            state.registry.images.values_mut().for_each(|image| {
+                image.behaviour = ala_promote_testkit::memory::ImageBehaviour::Never;
+            });
+        })
+        .unwrap();
+    rolled_back(host.operate("staging", DEPLOY).await);
+    assert_eq!(host.world.image(STAGING), Some(first.clone()));
+    assert_eq!(runs(&host, "staging"), first);
+}
+
+#[tokio::test]
+async fn of_two_pulls_one_that_came_is_taken_back_when_the_other_does_not() {
+    let host = host();
+    let (image, other) =
+        ("registry.example.com/team/web:staging", "registry.example.com/team/web:production");
+    for (environment, image) in [("staging", image), ("production", other)] {
+        host.world.edit(environment, |e| drop(e.service("frontend").without_build().image(image))).unwrap();
+    }
+    pushed(&host, "first");
+    let web = host.world.push(image, "web").unwrap();
+    host.deploy("second").await;
+    let references = host.world.state().references.clone();
+    pushed(&host, "second");
+    host.world.delete_pushed(&web).unwrap();
+    rolled_back(host.operate("staging", DEPLOY).await);
+    assert_eq!(host.world.state().references, references);
+}
