@@ -83,6 +83,24 @@ async fn healthy_for_a_moment_is_not_enough() {
     assert_eq!(Look::at(&host, "staging", none), before);
 }
 
+/// Shorter than the window it is never healthy for long enough; longer, it is as good as others.
+#[tokio::test]
+async fn what_flaps_within_the_window_is_put_back() {
+    for (seconds, is_put_back) in [(3, true), (40, false)] {
+        let host = Host::with_release(false).await;
+        let flaps = ImageBehaviour::Flaps(std::time::Duration::from_secs(seconds));
+        host.world.commit(SourceCommit::new("flaps").behaviour("backend", flaps));
+        let before = Look::at(&host, "staging", none);
+        let outcome = host.operate("staging", DEPLOY).await;
+        if is_put_back {
+            rolled_back(outcome);
+            assert_eq!(Look::at(&host, "staging", none), before);
+        } else {
+            committed(outcome);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_disk_that_fills_up_while_the_backup_is_written_stops_it_before_any_visible_change() {
     let host = third_tested().await;

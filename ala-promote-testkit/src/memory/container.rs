@@ -148,6 +148,9 @@ impl MemoryContainer {
         match image.map(|i| &i.behaviour) {
             Some(ImageBehaviour::UnhealthyIn(environment)) => Some(*environment != self.stack.environment),
             Some(ImageBehaviour::HealthyAfter(wait)) if ran < *wait => None,
+            Some(ImageBehaviour::Flaps(period)) => {
+                Some((ran.as_nanos() / period.as_nanos().max(1)).is_multiple_of(2))
+            }
             Some(ImageBehaviour::Never) => None,
             _ => Some(true),
         }

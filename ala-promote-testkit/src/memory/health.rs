@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::container::MemoryContainer;
+use super::image::ImageBehaviour;
 use super::{MemoryBackend, State};
 
 const ADDRESS: &str = "127.0.0.1";
@@ -49,7 +50,7 @@ fn verdict(
     target: &HealthTarget,
     containers: &[&MemoryContainer],
 ) -> (HealthVerdict, String) {
-    use HealthVerdict::{Failed, Healthy, Starting};
+    use HealthVerdict::{Failed, Healthy, Starting, Unhealthy};
     if containers.is_empty() {
         return (Failed, "it has no container".to_owned());
     }
@@ -73,6 +74,12 @@ fn verdict(
         return (Starting, format!("it waits for {missing}, which does not run"));
     }
     let works: Vec<_> = containers.iter().map(|c| c.works_at(state.images.get(&c.image), now)).collect();
+    let flaps = |c: &&MemoryContainer| {
+        state.images.get(&c.image).is_some_and(|i| matches!(i.behaviour, ImageBehaviour::Flaps(_)))
+    };
+    if works.contains(&Some(false)) && containers.iter().copied().any(|c| flaps(&c)) {
+        return (Unhealthy, check_of(state, target, containers, false));
+    }
     if works.contains(&Some(false)) {
         return (Failed, check_of(state, target, containers, false));
     }

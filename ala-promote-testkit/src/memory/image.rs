@@ -20,6 +20,8 @@ pub enum ImageBehaviour {
     UnhealthyIn(EnvironmentName),
     /// It works for that long, then ends with exit code 1, again and again if its restart policy starts it again.
     CrashesAfter(Duration),
+    /// Its check passes for that long, then fails for that long, and so on; its container goes on running.
+    Flaps(Duration),
     /// It runs and never says whether it works.
     Never,
     /// The engine can't start it: the container is made, and stays as made.

@@ -1,5 +1,5 @@
 //! What a team added to ala-promote: a gate, a step with its undo, and a small tool over the ports. How it tests them
-//! without Docker is in `tests/it.rs`.
+//! without Docker is in `tests/it/ours.rs`.
 
 use ala_promote_core::backend::{Backend, BackendResult, Call};
 use ala_promote_core::domain::{ImageId, ImageReference, Verb};

@@ -21,20 +21,24 @@ pub(in crate::sweep) fn effects(
         let at_work = |operation: &Operation| {
             operation.is_open() && operation.open_steps().any(|step| may_make(step, change))
         };
-        match operations.values_mut().find(|operation| at_work(operation)) {
-            None => {
+        // One that was killed may still have steps open that allow the same; then it was not the one.
+        let who = operations.values().filter(|operation| at_work(operation));
+        let who: Vec<&OperationId> = who.map(|operation| &operation.plan.operation).collect();
+        let holds = |id: &&&OperationId| holds_the_lock(id, &moment.state);
+        match (who.iter().find(holds), who.first()) {
+            (Some(id), _) => {
+                let id = (**id).clone();
+                operations.get_mut(&id).into_iter().for_each(|operation| operation.changed = true);
+            }
+            (None, Some(id)) => {
+                let id = (**id).clone();
+                operations.get_mut(&id).into_iter().for_each(|operation| operation.changed = true);
+                let how = format!("{}, by {id}, which does not hold the lock", moment.what);
+                violations.push(Invariant::OneMutator.broken(how));
+            }
+            (None, None) => {
                 let how = format!("{}: {change:?}, which no record before it allows", moment.what);
                 violations.push(Invariant::RecordBeforeEffect.broken(how));
-            }
-            Some(operation) => {
-                operation.changed = true;
-                if !holds_the_lock(operation, &moment.state) {
-                    let how = format!(
-                        "{}, by {}, which does not hold the lock",
-                        moment.what, operation.plan.operation
-                    );
-                    violations.push(Invariant::OneMutator.broken(how));
-                }
             }
         }
     }
@@ -61,7 +65,7 @@ fn may_make(step: &Step, change: &Change) -> bool {
     }
 }
 
-fn holds_the_lock(operation: &Operation, state: &State) -> bool {
+fn holds_the_lock(operation: &OperationId, state: &State) -> bool {
     let mut held = state.locks.values().chain(state.tree_locks.values());
-    held.any(|lock| lock.alive && lock.holder.operation == operation.plan.operation)
+    held.any(|lock| lock.alive && lock.holder.operation == *operation)
 }

@@ -35,6 +35,8 @@ impl Before {
 impl Model {
     /// An operation begins, unless an earlier one is not done.
     pub(super) fn begins(&mut self, host: &Host, environment: &str, verb: &Verb) -> Result<(), SweepError> {
+        // What another environment's operation does to references is, seen from here, somebody's hand.
+        self.meddled();
         if !is_open(&host.view()?, environment) {
             let look = Look::at(host.world(), environment);
             let tested = (*verb == Verb::Promote).then(|| self.tested.clone());

@@ -1,4 +1,4 @@
-//! A team's own configuration, gate, step and tool, tested in seconds and without Docker.
+//! What the team tests. Run it: `cargo test -p ala-promote-testkit-in-ci`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
