@@ -51,7 +51,7 @@ impl Inner {
             Acquired::Busy { holder: Some(dead), alive: false } => {
                 Ok((dead.ledger != self.own_head().ledger).then_some(dead))
             }
-            Acquired::Busy { holder, .. } => Err(EngineError::Locked { holder }),
+            Acquired::Busy { holder, .. } => Err(EngineError::Locked { holder: holder.map(Box::new) }),
             Acquired::Orphaned { holder, children } => Err(EngineError::ChildrenAtWork { holder, children }),
         }
     }
@@ -62,7 +62,7 @@ impl Inner {
                 self.give_back(guard).await;
                 Ok(())
             }
-            Acquired::Busy { holder, .. } => Err(EngineError::Locked { holder }),
+            Acquired::Busy { holder, .. } => Err(EngineError::Locked { holder: holder.map(Box::new) }),
             Acquired::Orphaned { holder, children } => Err(EngineError::ChildrenAtWork { holder, children }),
         }
     }

@@ -23,10 +23,10 @@ pub enum EngineError {
     #[error("refused: {0}")]
     Refused(Refusal),
     /// Somebody else works on it; nothing was changed.
-    #[error("another operation is in progress{}", describe_holder(holder.as_ref()))]
+    #[error("another operation is in progress{}", describe_holder(holder.as_deref()))]
     Locked {
         /// Who, as far as it is known.
-        holder: Option<LockHolder>,
+        holder: Option<Box<LockHolder>>,
     },
     /// An earlier operation is not done; nothing was changed.
     #[error("operation {operation} is not done: {state}")]

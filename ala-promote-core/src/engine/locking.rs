@@ -39,7 +39,9 @@ impl Inner {
                 Acquired::Orphaned { holder, children } => {
                     return Err(EngineError::ChildrenAtWork { holder, children });
                 }
-                Acquired::Busy { holder, .. } => return Err(EngineError::Locked { holder }),
+                Acquired::Busy { holder, .. } => {
+                    return Err(EngineError::Locked { holder: holder.map(Box::new) });
+                }
             }
         }
         Err(EngineError::Locked { holder: None })
