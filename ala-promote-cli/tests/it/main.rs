@@ -4,6 +4,7 @@
 mod world;
 #[cfg(test)]
 mod deploy;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod promote;
@@ -15,6 +16,7 @@ mod refusal;
 mod rollback;
 #[cfg(test)]
 mod init;
+#[cfg(test)]
 mod json;
 #[cfg(test)]
 mod stop;

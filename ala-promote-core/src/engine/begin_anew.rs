@@ -2,6 +2,7 @@
 
 use super::EngineError;
 use super::engine::Inner;
+use super::locking::taken;
 use crate::backend::{Acquired, LockHolder, LockScope};
 use crate::domain::{OperationId, ProjectName, Verb};
 use crate::ledger::{Body, GivenUp};
@@ -44,27 +45,20 @@ impl Inner {
     /// Who died with this project's lock, if its records are in another ledger. A free lock is given back at once.
     async fn dead_elsewhere(&self, project: &ProjectName) -> Result<Option<LockHolder>, EngineError> {
         match self.ask(project, None).await? {
-            Acquired::Held(guard) => {
-                self.give_back(guard).await;
-                Ok(None)
-            }
             Acquired::Busy { holder: Some(dead), alive: false } => {
                 Ok((dead.ledger != self.own_head().ledger).then_some(dead))
             }
-            Acquired::Busy { holder, .. } => Err(EngineError::Locked { holder: holder.map(Box::new) }),
-            Acquired::Orphaned { holder, children } => Err(EngineError::ChildrenAtWork { holder, children }),
+            other => {
+                self.give_back(taken(other)?).await;
+                Ok(None)
+            }
         }
     }
 
     async fn take_away(&self, project: &ProjectName, dead: &LockHolder) -> Result<(), EngineError> {
-        match self.ask(project, Some(&dead.operation)).await? {
-            Acquired::Held(guard) => {
-                self.give_back(guard).await;
-                Ok(())
-            }
-            Acquired::Busy { holder, .. } => Err(EngineError::Locked { holder: holder.map(Box::new) }),
-            Acquired::Orphaned { holder, children } => Err(EngineError::ChildrenAtWork { holder, children }),
-        }
+        let guard = taken(self.ask(project, Some(&dead.operation)).await?)?;
+        self.give_back(guard).await;
+        Ok(())
     }
 
     async fn ask(

@@ -43,7 +43,7 @@ pub enum EngineError {
     )]
     HalfDoneElsewhere {
         /// Whose lock was found.
-        holder: LockHolder,
+        holder: Box<LockHolder>,
     },
     /// The process of an operation died, and children of it still work; nothing was changed.
     #[error(
@@ -52,7 +52,7 @@ pub enum EngineError {
     )]
     ChildrenAtWork {
         /// Who had started them.
-        holder: LockHolder,
+        holder: Box<LockHolder>,
         /// The children, each as people find it: `4242 docker-compose`.
         children: Vec<String>,
     },

@@ -31,17 +31,11 @@ impl Inner {
         // Twice: a lock that a finished operation left behind is taken over.
         for _ in 0..2 {
             match self.backend.lock().acquire(&scope, &holder, take_over.as_ref()).await? {
-                Acquired::Held(guard) => return Ok(guard),
                 Acquired::Busy { holder: Some(dead), alive: false } => {
                     self.left_nothing(&dead)?;
                     take_over = Some(dead.operation);
                 }
-                Acquired::Orphaned { holder, children } => {
-                    return Err(EngineError::ChildrenAtWork { holder, children });
-                }
-                Acquired::Busy { holder, .. } => {
-                    return Err(EngineError::Locked { holder: holder.map(Box::new) });
-                }
+                other => return taken(other),
             }
         }
         Err(EngineError::Locked { holder: None })
@@ -86,7 +80,7 @@ impl Inner {
     fn left_nothing(&self, dead: &LockHolder) -> Result<(), EngineError> {
         let view = self.refreshed_view(false)?;
         if dead.ledger != self.journal().head().ledger.to_string() {
-            return Err(EngineError::HalfDoneElsewhere { holder: dead.clone() });
+            return Err(EngineError::HalfDoneElsewhere { holder: Box::new(dead.clone()) });
         }
         if view.unfinished.contains_key(&dead.operation) {
             return Err(EngineError::NeedsRecovery {
@@ -123,6 +117,17 @@ impl Inner {
     pub(super) async fn give_back(&self, guard: Box<dyn LockGuard>) {
         if let Err(error) = guard.release().await {
             tracing::warn!(%error, "the lock could not be given back");
+        }
+    }
+}
+
+/// The lock, or why it is not to be had.
+pub(super) fn taken(acquired: Acquired) -> Result<Box<dyn LockGuard>, EngineError> {
+    match acquired {
+        Acquired::Held(guard) => Ok(guard),
+        Acquired::Busy { holder, .. } => Err(EngineError::Locked { holder: holder.map(Box::new) }),
+        Acquired::Orphaned { holder, children } => {
+            Err(EngineError::ChildrenAtWork { holder: Box::new(holder), children })
         }
     }
 }
