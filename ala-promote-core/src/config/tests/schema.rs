@@ -48,7 +48,7 @@ fn it_has_the_keys_that_are_known_and_no_other() {
     for (header, node) in all() {
         let text = format!("{header}zzzzzz = 1\n");
         let error = ::toml::from_str::<ConfigFile>(&text).expect_err(&text);
-        let known: BTreeSet<&str> = known_keys(error.message()).expect(error.message()).into_iter().collect();
+        let known: BTreeSet<&str> = known_keys(error.message()).unwrap().into_iter().collect();
         let described = node["properties"].as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(known, described, "{header}");
         assert_eq!(node["additionalProperties"], false, "{header}");
