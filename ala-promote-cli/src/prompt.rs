@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::app::App;
+use crate::error::CliError;
 use crate::render::Ui;
 
 /// How long an open input that is no terminal may stay silent.
@@ -38,16 +39,12 @@ pub(crate) async fn ask(app: &App, ui: &Ui) -> Answer {
 }
 
 /// Asks a person for a line of text; `None` for an empty one, or where the input ended.
-pub(crate) async fn line(app: &App, ui: &Ui, question: &str) -> Option<String> {
+pub(crate) async fn line(app: &App, ui: &Ui, question: &str) -> Result<Option<String>, CliError> {
     ui.ask(question);
-    let line = tokio::select! {
-        biased;
-        line = app.input.line() => line,
-        _ = app.signals.next() => return None,
-    };
-    let text = String::from_utf8(line.strip_suffix(b"\n")?.to_vec()).ok()?;
-    let text = text.trim();
-    (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned())
+    let line = app.signals.unless(app.input.line()).await?;
+    let text =
+        line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default().trim();
+    Ok((!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned()))
 }
 
 /// A person may take any time to answer.

@@ -40,6 +40,17 @@ impl Witnesses {
             listed.map_err(|error| engine_error(format!("read the note on the ledger of {dir}"), error))?;
         Ok(listed.volumes.unwrap_or_default())
     }
+
+    async fn remove(&self, notes: impl Iterator<Item = &Volume>, what: &str) -> BackendResult<()> {
+        for note in notes {
+            match self.engine.docker().remove_volume(&note.name, None::<RemoveVolumeOptions>).await {
+                Ok(()) => {}
+                Err(error) if is_not_found(&error) => {}
+                Err(error) => return Err(engine_error(what, error)),
+            }
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -75,14 +86,14 @@ impl Witness for Witnesses {
         let is_later = |volume: &Volume| {
             self::witnessed(volume).is_some_and(|w| w.ledger == witnessed.ledger && w.seq > witnessed.seq)
         };
-        for old in volumes.iter().filter(|volume| volume.name != name && !is_later(volume)) {
-            match self.engine.docker().remove_volume(&old.name, None::<RemoveVolumeOptions>).await {
-                Ok(()) => {}
-                Err(error) if is_not_found(&error) => {}
-                Err(error) => return Err(engine_error(&what, error)),
-            }
-        }
-        Ok(())
+        let old = volumes.iter().filter(|volume| volume.name != name && !is_later(volume));
+        self.remove(old, &what).await
+    }
+
+    async fn forget(&self, dir: &Path) -> BackendResult<()> {
+        let dir = text(dir)?;
+        let volumes = self.of_dir(&dir).await?;
+        self.remove(volumes.iter(), &format!("forget the ledger of {dir}")).await
     }
 }
 

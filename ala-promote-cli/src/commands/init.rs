@@ -35,7 +35,7 @@ pub(crate) async fn init(app: &App, ui: &Ui, options: &Options, init: &Init) -> 
         ui.show(&render::init::text(found, &dir));
     }
     let may_ask = options.may_ask && !init.defaults && app.input.is_terminal();
-    let answers = if may_ask { ask(app, ui, &found).await } else { Answers::default() };
+    let answers = if may_ask { ask(app, ui, &found).await? } else { Answers::default() };
     write(ui, &dir.join(CONFIG_FILE), &init::config_text(&found, &answers, &dir), 0o644)?;
     if init.scripts {
         for name in init::WRAPPERS {
@@ -65,23 +65,26 @@ fn nothing_in_the_way(dir: &Path, files: &[&str], force: bool) -> Result<(), Cli
 }
 
 /// At most two questions; no answer is an answer too.
-async fn ask(app: &App, ui: &Ui, found: &[Found]) -> Answers {
+async fn ask(app: &App, ui: &Ui, found: &[Found]) -> Result<Answers, CliError> {
     let mut answers = Answers::default();
-    let Some(protected) = found.iter().find(|found| found.protected) else { return answers };
+    let Some(protected) = found.iter().find(|found| found.protected) else { return Ok(answers) };
     match protected.databases.as_slice() {
         [] if protected.containers > 0 => {
             let question = "No database was found. Why is no backup needed? (empty: decide later) ";
-            answers.no_backup = prompt::line(app, ui, question).await;
+            answers.no_backup = prompt::line(app, ui, question).await?;
         }
         [_, _, ..] => {
             let names: Vec<&str> = protected.databases.iter().map(|name| name.as_str()).collect();
             let question = format!("Which database is to be backed up: {}? ", names.join(", "));
-            answers.database =
-                prompt::line(app, ui, &question).await.filter(|name| names.contains(&name.as_str()));
+            let answer = prompt::line(app, ui, &question).await?;
+            if answer.as_ref().is_some_and(|answer| !names.contains(&answer.as_str())) {
+                ui.show("That is none of them; decide later, in ala-promote.toml.");
+            }
+            answers.database = answer.filter(|name| names.contains(&name.as_str()));
         }
         _ => {}
     }
-    answers
+    Ok(answers)
 }
 
 fn write(ui: &Ui, path: &Path, text: &str, mode: u32) -> Result<(), CliError> {

@@ -16,14 +16,14 @@ use crate::settings::Options;
 /// Recovers every operation that is not done.
 pub(crate) async fn recover(app: &App, ui: &Ui, options: &Options, new_ledger: bool) -> Done {
     let engine = context::engine(app, context::settings(app, options)?, Access::Change).await?;
+    let mut worst = exit::DONE;
     if new_ledger {
-        app.signals.unless(begin_anew(ui, &engine)).await??;
+        worst = app.signals.unless(begin_anew(ui, &engine)).await??;
     }
     let unfinished = engine.unfinished()?;
-    if unfinished.is_empty() {
+    if unfinished.is_empty() && worst == exit::DONE {
         ui.show("Nothing to recover: no operation is half done.");
     }
-    let mut worst = exit::DONE;
     for plan in unfinished {
         worst = worst.or_worse(recover_one(app, ui, options, &engine, &plan).await);
     }
@@ -45,21 +45,20 @@ async fn recover_one(app: &App, ui: &Ui, options: &Options, engine: &Engine, pla
     }
 }
 
-/// Takes the ledger that is here for the folder's own.
-async fn begin_anew(ui: &Ui, engine: &Engine) -> Result<(), CliError> {
+/// Takes the ledger that is here for the folder's own. What a half-done operation changed needs somebody's look.
+async fn begin_anew(ui: &Ui, engine: &Engine) -> Result<Exit, CliError> {
     let given_up = engine.begin_anew().await?;
     if given_up.is_nothing() {
         ui.show("The record here is the one that the engine remembers: it is kept.");
-        return Ok(());
+        return Ok(exit::DONE);
     }
     ui.show(&format!(
         "A new record begins; {}.\nWhat runs now is the first release to go back to.",
         render::given_up::line(&given_up)
     ));
-    if !given_up.half_done.is_empty() {
-        ui.show(
-            "What that operation changed stays as it is. Look at it before you go on: ala-promote status",
-        );
+    if given_up.half_done.is_empty() {
+        return Ok(exit::DONE);
     }
-    Ok(())
+    ui.show("What that operation changed stays as it is. Look at it before you go on: ala-promote status");
+    Ok(exit::NEEDS_ATTENTION)
 }

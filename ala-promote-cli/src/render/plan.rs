@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ala_promote_core::domain::{ImageIdentity, StackRef};
+use ala_promote_core::domain::{ImageIdentity, StackRef, StepId};
 use ala_promote_core::plan::{Action, Finding, ImageSource, Plan};
 
 use super::table::Table;
@@ -19,6 +19,7 @@ pub(crate) fn summary(plan: &Plan) -> Vec<String> {
     lines.push(format!("Replaces:  {}", before.map_or_else(|| "nothing".to_owned(), text::release)));
     lines.extend(images(plan));
     lines.extend(backups(plan));
+    lines.extend(hooks(plan));
     lines.extend(plan.notes.iter().map(note));
     lines
 }
@@ -32,6 +33,7 @@ fn images(plan: &Plan) -> Vec<String> {
         let old = before.map_or("none", |before| before.identity.id.short());
         let new = match &image.image {
             ImageSource::Known(identity) => short(identity),
+            ImageSource::Built { step, .. } if is_pull(plan, step) => "pulled".to_owned(),
             _ => "built anew".to_owned(),
         };
         let change = if old == new { format!("{old}, as it is") } else { format!("{old} → {new}") };
@@ -40,6 +42,21 @@ fn images(plan: &Plan) -> Vec<String> {
     let rows = table.text();
     let lines = rows.trim().lines().enumerate();
     lines.map(|(at, row)| format!("{}{row}", if at == 0 { "Images:    " } else { "           " })).collect()
+}
+
+fn is_pull(plan: &Plan, step: &StepId) -> bool {
+    plan.step(step).is_some_and(|step| matches!(step.action, Action::Pull { .. }))
+}
+
+/// Commands that will run, in their order: who agrees to the plan agrees to them.
+fn hooks(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.steps().filter_map(|step| match &step.action {
+        Action::Hook { hook, .. } => {
+            let place = hook.service.as_ref().map_or_else(|| "on the host".to_owned(), |s| format!("in {s}"));
+            Some(format!("Hook:      {} {place}: {}", hook.name, hook.command.join(" ")))
+        }
+        _ => None,
+    })
 }
 
 fn short(identity: &ImageIdentity) -> String {

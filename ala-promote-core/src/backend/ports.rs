@@ -373,4 +373,8 @@ pub trait Witness: Send + Sync {
     /// Replaces it. A reader finds the old one or the new one, never none.
     /// - A later note of the same ledger, by an operation that ended meanwhile, stays.
     async fn write(&self, dir: &Path, witnessed: &Witnessed) -> BackendResult<()>;
+
+    /// Ensures that nothing is noted for this folder.
+    /// - Notes of other folders stay.
+    async fn forget(&self, dir: &Path) -> BackendResult<()>;
 }

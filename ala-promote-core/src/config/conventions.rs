@@ -42,6 +42,12 @@ fn spellings(environment: &str) -> Vec<&str> {
     }
 }
 
+/// The names that an environment's own env file may have, the preferred one first.
+#[must_use]
+pub fn env_file_names(environment: &EnvironmentName) -> Vec<String> {
+    spellings(environment.as_str()).into_iter().map(|name| format!(".env.{name}")).collect()
+}
+
 /// The names that an environment's own Compose file may have, the preferred one first.
 pub(super) fn overlay_names(environment: &str) -> Vec<String> {
     let names = |environment: &str| {

@@ -20,7 +20,7 @@ mod state;
 mod tests;
 mod value;
 
-pub use conventions::{CONFIG_FILE, env_template, named_compose_files};
+pub use conventions::{CONFIG_FILE, env_file_names, env_template, named_compose_files};
 pub use error::{Looked, Place, SettingsError, SettingsErrorKind};
 pub use folder::find_dir;
 pub use load::{ENGINE_ADDRESS_VARIABLE, Overrides};

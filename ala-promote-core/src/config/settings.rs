@@ -50,7 +50,7 @@ pub struct EnvironmentSettings {
     pub env_file: Option<PathBuf>,
     /// The Compose project, if the config names one.
     pub project: Option<ProjectName>,
-    /// Services of this environment by the name that they have in `from`, where names differ.
+    /// The names that services have in `from`, by the names that they have here, where they differ.
     pub map: BTreeMap<ServiceName, ServiceName>,
     /// Whether its data is precious: a backup is taken, and a change is confirmed.
     pub protected: bool,

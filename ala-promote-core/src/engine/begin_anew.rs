@@ -6,6 +6,7 @@ use super::locking::taken;
 use crate::backend::{Acquired, LockHolder, LockScope};
 use crate::domain::{OperationId, ProjectName, Verb};
 use crate::ledger::{Body, GivenUp};
+use crate::plan::ledger_loss;
 
 impl Inner {
     /// First all that is given up is looked at, then it is recorded, and only then are locks and note taken over: killed
@@ -14,10 +15,10 @@ impl Inner {
         self.refreshed_view(false)?;
         let ours = self.own_head();
         let witnessed = self.backend.witness().read(&self.settings.dir).await?;
-        let lost = witnessed.filter(|w| w.ledger != ours.ledger || w.seq > ours.seq);
+        let lost = witnessed.filter(|w| ledger_loss(&self.settings, &ours, Some(w)).is_some());
         let mut half_done = Vec::new();
         for project in self.projects().await? {
-            let dead = self.dead_elsewhere(&project).await?;
+            let dead = self.dead_elsewhere(&project, lost.is_some()).await?;
             half_done.extend(dead.map(|holder| (project, holder)));
         }
         let holders = half_done.iter().map(|(_, holder)| holder.clone()).collect();
@@ -30,6 +31,8 @@ impl Inner {
         for (project, holder) in half_done {
             self.take_away(&project, &holder).await?;
         }
+        // A later note of this very ledger would stay, where it was cut or put back from a copy.
+        self.backend.witness().forget(&self.settings.dir).await?;
         self.witness().await?;
         Ok(given_up)
     }
@@ -42,11 +45,19 @@ impl Inner {
         Ok(projects)
     }
 
-    /// Who died with this project's lock, if its records are in another ledger. A free lock is given back at once.
-    async fn dead_elsewhere(&self, project: &ProjectName) -> Result<Option<LockHolder>, EngineError> {
+    /// Who died with this project's lock, if its records are in another ledger, or in the part of ours that was lost. A
+    /// free lock is given back at once.
+    async fn dead_elsewhere(
+        &self,
+        project: &ProjectName,
+        is_lost: bool,
+    ) -> Result<Option<LockHolder>, EngineError> {
         match self.ask(project, None).await? {
             Acquired::Busy { holder: Some(dead), alive: false } => {
-                Ok((dead.ledger != self.own_head().ledger).then_some(dead))
+                let is_other = dead.ledger != self.own_head().ledger;
+                let view = self.refreshed_view(false)?;
+                let is_known = view.history.iter().any(|e| e.operation.as_ref() == Some(&dead.operation));
+                Ok((is_other || (is_lost && !is_known)).then_some(dead))
             }
             other => {
                 self.give_back(taken(other)?).await;

@@ -150,9 +150,10 @@ impl Engine {
     /// the environment; [`EngineError::NeedsRecovery`] after one that was not done; or a failure to look.
     pub async fn plan(&self, request: &Request) -> Result<Plan, EngineError> {
         self.inner.known(&request.environment)?;
-        let view = self.inner.refreshed_view(false)?;
+        let mut view = self.inner.refreshed_view(false)?;
         if let Some(unfinished) = view.unfinished_on(&request.environment) {
-            return Err(self.inner.at_work_or_dead(unfinished).await);
+            self.inner.nothing_at_work(unfinished).await?;
+            view = self.inner.refreshed_view(false)?;
         }
         let now = self.inner.clock.now();
         let operation = OperationId::generate(&request.verb, now, self.inner.salt(now));
@@ -186,11 +187,15 @@ impl Engine {
         Ok(Plan::fetch(environment, &settings.dir, operation, now))
     }
 
-    /// Records that an operation was refused before it started.
+    /// Records that an operation was refused before it started; but not in a ledger that was refused itself: records of
+    /// ours would make it as long as the one that was lost, and so be taken for it.
     ///
     /// # Errors
     /// The ledger can't be written.
     pub fn record_refusal(&self, request: &Request, refusal: &Refusal) -> Result<(), EngineError> {
+        if refusal.findings.iter().any(plan::is_ledger_loss) {
+            return Ok(());
+        }
         let (request, actor) = (request.clone(), self.inner.actor.clone());
         self.inner.write(&Body::Refused { request, findings: refusal.findings.clone(), actor })
     }
@@ -281,7 +286,7 @@ impl Inner {
     }
 
     /// A ledger other than the one that the engine remembers is neither followed nor taken for that one.
-    async fn is_the_remembered_ledger(&self) -> Result<(), EngineError> {
+    pub(super) async fn is_the_remembered_ledger(&self) -> Result<(), EngineError> {
         let witnessed = self.backend.witness().read(&self.settings.dir).await?;
         match plan::ledger_loss(&self.settings, &self.own_head(), witnessed.as_ref()) {
             Some(finding) => Err(Refusal::from(finding).into()),

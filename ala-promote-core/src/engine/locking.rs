@@ -32,7 +32,7 @@ impl Inner {
         for _ in 0..2 {
             match self.backend.lock().acquire(&scope, &holder, take_over.as_ref()).await? {
                 Acquired::Busy { holder: Some(dead), alive: false } => {
-                    self.left_nothing(&dead)?;
+                    self.left_nothing(&dead).await?;
                     take_over = Some(dead.operation);
                 }
                 other => return taken(other),
@@ -77,7 +77,7 @@ impl Inner {
 
     /// That a dead holder of a lock left nothing to recover: it died after its last record, or before its first, so
     /// that nothing was done. Only the ledger that it wrote can tell.
-    fn left_nothing(&self, dead: &LockHolder) -> Result<(), EngineError> {
+    async fn left_nothing(&self, dead: &LockHolder) -> Result<(), EngineError> {
         let view = self.refreshed_view(false)?;
         if dead.ledger != self.journal().head().ledger.to_string() {
             return Err(EngineError::HalfDoneElsewhere { holder: Box::new(dead.clone()) });
@@ -88,6 +88,8 @@ impl Inner {
                 state: format!("the process of {} ended before it was done", dead.actor),
             });
         }
+        // A ledger whose end is missing can't tell.
+        self.is_the_remembered_ledger().await?;
         // What it may have set aside before its first record.
         self.release_reserve(&dead.operation);
         Ok(())
@@ -102,15 +104,21 @@ impl Inner {
         LockScope { project, tree, state_dir: self.settings.state_dir.clone() }
     }
 
-    /// An operation that is not done may be at work this very moment: its lock tells.
-    pub(super) async fn at_work_or_dead(&self, unfinished: &Unfinished) -> EngineError {
-        match self.acquire(unfinished.progress.plan(), None).await {
+    /// What an operation that is not done comes to: it may be at work this very moment, as its lock tells, or have ended
+    /// since the record was read; then there is nothing to tell.
+    pub(super) async fn nothing_at_work(&self, unfinished: &Unfinished) -> Result<(), EngineError> {
+        let plan = unfinished.progress.plan();
+        match self.acquire(plan, None).await {
             Ok(guard) => {
+                let view = self.refreshed_view(false);
                 self.give_back(guard).await;
-                not_done(unfinished)
+                match view?.unfinished.get(&plan.operation) {
+                    Some(unfinished) => Err(not_done(unfinished)),
+                    None => Ok(()),
+                }
             }
-            Err(told @ (EngineError::Locked { .. } | EngineError::ChildrenAtWork { .. })) => told,
-            Err(_) => not_done(unfinished),
+            Err(EngineError::NeedsRecovery { .. }) => Err(not_done(unfinished)),
+            Err(error) => Err(error),
         }
     }
 

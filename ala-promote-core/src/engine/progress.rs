@@ -179,11 +179,25 @@ impl Progress {
             matches!(self.states.get(&step.id), None | Some(StepState::Started | StepState::Finished { .. }))
         };
         let all_kept = self.keeping().iter().flat_map(|stage| &stage.steps).all(is_kept);
-        for state in self.states.values_mut() {
-            if matches!(state, StepState::Stuck { .. }) || (all_kept && *state == StepState::Undone) {
+        // What a hook took back can't be looked at, and the image that it needs may be gone: done is done.
+        let is_hook =
+            |id: &StepId| self.plan.step(id).is_some_and(|step| matches!(step.action, Action::Hook { .. }));
+        for (id, state) in &mut self.states {
+            let is_stuck = matches!(state, StepState::Stuck { .. });
+            if is_stuck || (all_kept && *state == StepState::Undone && !is_hook(id)) {
                 *state = StepState::Undoing;
             }
         }
+    }
+
+    /// Whether a hook that could not be taken back needs what this step made: the image that it runs in, by its name.
+    fn is_needed_by_a_hook(&self, step: &Step) -> bool {
+        let is_stuck = |hook: &Step| {
+            matches!(hook.action, Action::Hook { image: Some(_), .. })
+                && matches!(self.states.get(&hook.id), Some(StepState::Stuck { .. }))
+        };
+        matches!(step.action, Action::Tag { .. } | Action::Build { .. } | Action::Pull { .. })
+            && self.plan.steps().any(is_stuck)
     }
 
     /// The stages that keep what ran before, and those before them. The others can be taken back only while these stand.
@@ -227,7 +241,8 @@ impl Progress {
     fn next_backward<'a>(&'a self, reason: &'a str) -> Next<'a> {
         let keeping = self.keeping();
         let changing = self.plan.stages.iter().skip(keeping.len()).flat_map(|stage| &stage.steps);
-        if let Some(step) = changing.rev().find(|step| self.is_to_undo(step)) {
+        let is_next = |step: &&Step| self.is_to_undo(step) && !self.is_needed_by_a_hook(step);
+        if let Some(step) = changing.rev().find(is_next) {
             return Next::Undo(step);
         }
         let stuck = |step: &'a Step| match self.states.get(&step.id) {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::engine::Inner;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, EngineErrorKind};
 use crate::domain::{
     EnvironmentName, HealthVerdict, ImageId, OperationId, ProjectName, Release, ServiceHealth, ServiceName,
 };
@@ -79,7 +79,7 @@ impl Engine {
             ServiceStatus { service: service.clone(), images, health, drift }
         });
         let unfinished = match view.unfinished_on(environment) {
-            Some(unfinished) => Some(self.inner().unfinished_status(unfinished).await),
+            Some(unfinished) => self.inner().unfinished_status(unfinished).await?,
             None => None,
         };
         Ok(EnvironmentStatus {
@@ -93,12 +93,19 @@ impl Engine {
 }
 
 impl Inner {
-    async fn unfinished_status(&self, unfinished: &Unfinished) -> UnfinishedStatus {
-        let found = self.at_work_or_dead(unfinished).await;
-        UnfinishedStatus {
-            operation: unfinished.progress.plan().operation.clone(),
-            at_work: matches!(found, EngineError::Locked { .. }),
-        }
+    /// `None` where it has ended since the record was read.
+    async fn unfinished_status(
+        &self,
+        unfinished: &Unfinished,
+    ) -> Result<Option<UnfinishedStatus>, EngineError> {
+        let operation = unfinished.progress.plan().operation.clone();
+        let at_work = match self.nothing_at_work(unfinished).await {
+            Ok(()) => return Ok(None),
+            Err(EngineError::Locked { holder }) => holder.is_none_or(|holder| holder.operation == operation),
+            Err(error) if error.kind() == EngineErrorKind::NeedsRecovery => false,
+            Err(error) => return Err(error),
+        };
+        Ok(Some(UnfinishedStatus { operation, at_work }))
     }
 }
 

@@ -13,7 +13,7 @@ mod planner;
 pub use action::{Action, HookImage, ImageSource, Output, PlannedImage, PlannedRelease, PullTarget};
 pub use finding::{Finding, Refusal, Severity};
 pub use gates::Gate;
-pub(crate) use gates::ledger_loss;
+pub(crate) use gates::{is_ledger_loss, ledger_loss};
 pub use input::PlanInput;
 pub use observed::{Observed, ObservedEnvironment};
 pub use pairing::{PromotedService, promoted_services};

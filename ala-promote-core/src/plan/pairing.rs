@@ -117,7 +117,7 @@ fn builder_of<'a>(
     listed: bool,
 ) -> Option<(&'a ServiceName, &'a ServiceSpec)> {
     if let Some(environment) = input.environment()
-        && let Some((source, _)) = environment.map.iter().find(|(_, target)| *target == service)
+        && let Some(source) = environment.map.get(service)
         && let Some(found) = building.services.get_key_value(source)
     {
         return Some(found);

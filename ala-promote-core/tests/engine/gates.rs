@@ -104,6 +104,20 @@ async fn a_service_that_the_release_has_no_image_for_is_refused() {
 }
 
 #[tokio::test]
+async fn a_tested_service_that_nothing_in_production_takes_is_refused_unless_it_is_left_out_on_purpose() {
+    let mut host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("extra").image("ala-extra:staging").build()));
+    host.deploy("with an extra service").await;
+    says(
+        &refusal(&host, "production", Verb::Promote).await,
+        &["[tested-release]", "takes the tested image of extra", "map = { extra =", "promoted = false"],
+    );
+    let left_out = ServiceSettings { promoted: Some(false), ..ServiceSettings::default() };
+    host.settings.services.insert("extra".parse().unwrap(), left_out);
+    passes(&host, "production", Verb::Promote).await;
+}
+
+#[tokio::test]
 async fn uncommitted_changes_are_noted() {
     let host = Host::new();
     assert!(note(&passes(&host, "staging", DEPLOY).await, "source").is_none());

@@ -133,6 +133,27 @@ async fn a_half_done_operation_whose_ledger_is_lost_is_given_up_on_the_record_on
 }
 
 #[tokio::test]
+async fn an_old_copy_is_refused_however_often_it_is_tried_and_can_be_begun_anew_from() {
+    let host = Host::with_release(false).await;
+    let copy = host.ledger.bytes();
+    host.promote().await;
+    killed_at(&host, StageKind::Swap).await;
+    let half_done = host.engine().unfinished().unwrap()[0].operation.clone();
+    let mut host = host;
+    host.ledger = MemoryLedger::from_bytes(LedgerId::new("ledger-one").unwrap(), copy);
+    for _ in 0..60 {
+        let request = request("production", Verb::Promote);
+        let Err(EngineError::Refused(refusal)) = host.engine().plan(&request).await else { panic!() };
+        host.engine().record_refusal(&request, &refusal).unwrap();
+    }
+    let given_up = host.engine().begin_anew().await.unwrap();
+    assert_eq!(given_up.ledger.unwrap().ledger, "ledger-one");
+    assert_eq!(given_up.half_done[0].operation, half_done, "the copy does not know it");
+    assert!(host.engine().begin_anew().await.unwrap().is_nothing());
+    committed(host.operate("staging", DEPLOY).await);
+}
+
+#[tokio::test]
 async fn beginning_anew_waits_for_nobody_at_work_and_takes_nothing_of_our_own() {
     let host = Host::with_release(false).await;
     let project = host.world.stack("production").unwrap().project;

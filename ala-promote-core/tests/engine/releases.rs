@@ -137,7 +137,7 @@ fn other_names() -> Host {
         });
     let mut host = Host::of(world);
     let production = host.settings.environments.get_mut("production").unwrap();
-    production.map.insert("api".parse().unwrap(), "backend".parse().unwrap());
+    production.map.insert("backend".parse().unwrap(), "api".parse().unwrap());
     host
 }
 

@@ -82,11 +82,21 @@ impl Explain<'_> {
         let error = |kind| {
             BackendError::new(kind, format!("pull for {} with Compose", self.stack.environment), &said)
         };
-        if says(&["manifest unknown", "manifest for", "not found", "does not exist"]) {
-            error(BackendErrorKind::NotFound).with_hint("push the image, or correct the tag in the env file")
-        } else if says(&["unauthorized", "no basic auth", "authentication required", "denied"]) {
+        if says(&["docker-credential-"]) {
+            error(BackendErrorKind::Failed).with_hint(
+                "the credential helper of Docker's config can't be run: put it on the PATH, also of cron",
+            )
+        } else if says(&[
+            "unauthorized",
+            "no basic auth",
+            "authentication required",
+            "denied",
+            "docker login",
+        ]) {
             error(BackendErrorKind::Invalid)
                 .with_hint("log in to the registry as the user who runs this: docker login REGISTRY")
+        } else if says(&["manifest unknown", "manifest for", ": not found", "does not exist"]) {
+            error(BackendErrorKind::NotFound).with_hint("push the image, or correct the tag in the env file")
         } else if says(&[
             "connection refused",
             "no such host",

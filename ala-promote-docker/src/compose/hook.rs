@@ -64,7 +64,7 @@ impl Compose {
             lines: Some(&sink),
         };
         let done = process.run_alone(&self.lock).await;
-        outcome(done, &prepared, command, log)
+        outcome(done, &prepared, command, log, call)
     }
 
     /// Runs a command in a container of its own, of the image that the service's reference names now. Labels name the
@@ -112,7 +112,7 @@ impl Compose {
         process.cancel = Some(&call.cancel);
         process.lines = Some(&sink);
         let done = process.run_alone(&self.lock).await;
-        outcome(done, &prepared, command, log)
+        outcome(done, &prepared, command, log, call)
     }
 
     /// The program as a shell in the stack's folder would find it.
@@ -145,6 +145,7 @@ fn outcome(
     prepared: &Prepared,
     command: &HookCommand,
     log: Log,
+    call: &Call,
 ) -> BackendResult<()> {
     let hint = format!("all that it printed: {}", command.log.display());
     let done = match done {
@@ -160,7 +161,11 @@ fn outcome(
     };
     log.note(&ended);
     if done.status.success() {
-        return log.close();
+        // What the command did is done, whether or not its output could be kept.
+        if let Err(error) = log.close() {
+            call.line(&format!("its output could not be kept: {error}"));
+        }
+        return Ok(());
     }
     let surplus = done.last_lines.len().saturating_sub(SHOWN_LINES);
     let last = done.last_lines.iter().skip(surplus).map(|line| format!("\n{}", prepared.scrub.scrub(line)));

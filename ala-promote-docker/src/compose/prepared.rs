@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::BackendResult;
+use ala_promote_core::config::env_file_names;
 use ala_promote_core::domain::StackRef;
 use sha2::{Digest, Sha256};
 
@@ -85,14 +86,13 @@ impl Prepared {
 /// An env file that is named after the environment, while `.env` is taken.
 fn passed_over(stack: &StackRef) -> Option<String> {
     let taken = stack.env_file.as_ref().filter(|path| path.file_name().is_some_and(|name| name == ".env"))?;
-    let own = taken.with_file_name(format!(".env.{}", stack.environment));
-    own.is_file().then(|| {
-        format!(
-            "its env file is {}; {} is there too and is not read (to take it, set `env_file` under \
-             [environments.{}] in ala-promote.toml)",
-            taken.display(),
-            own.display(),
-            stack.environment
-        )
-    })
+    let mut named = env_file_names(&stack.environment).into_iter().map(|name| taken.with_file_name(name));
+    let own = named.find(|file| file.is_file())?;
+    Some(format!(
+        "its env file is {}; {} is there too and is not read (to take it, set `env_file` under [environments.{}] in \
+         ala-promote.toml)",
+        taken.display(),
+        own.display(),
+        stack.environment
+    ))
 }

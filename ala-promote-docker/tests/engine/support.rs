@@ -144,7 +144,8 @@ impl Stage {
     pub(crate) fn new(engine: &TestEngine) -> Self {
         eprintln!("on Docker Engine {}", engine.name);
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
-        let prefix = format!("alat{}x{number}", std::process::id());
+        // No prefix is the beginning of another one: what is cleaned up is found by it.
+        let prefix = format!("alat{}x{number:03}", std::process::id());
         Self { engine: engine.clone(), prefix, dir: tempfile::tempdir().unwrap() }
     }
 

@@ -114,6 +114,7 @@ pub fn all() -> Vec<Case> {
             nothing_was_noted_at_first,
             what_was_noted_last_is_read,
             a_late_note_takes_none_back,
+            what_is_forgotten_is_gone,
             folders_have_their_own_notes,
         }
         looking {

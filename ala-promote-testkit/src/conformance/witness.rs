@@ -33,6 +33,18 @@ pub async fn a_late_note_takes_none_back(f: &Fixture) -> CaseResult {
     same(&f.backend.witness().read(&f.scratch).await?, &Some(anew), "the note of a new ledger")
 }
 
+/// Forgotten is as if nothing had ever been noted, for this folder alone.
+pub async fn what_is_forgotten_is_gone(f: &Fixture) -> CaseResult {
+    let other = f.scratch.join("other");
+    f.backend.witness().write(&f.scratch, &note(1)).await?;
+    f.backend.witness().write(&other, &note(2)).await?;
+    for _ in 0..2 {
+        f.backend.witness().forget(&f.scratch).await?;
+    }
+    same(&f.backend.witness().read(&f.scratch).await?, &None, "the note that was forgotten")?;
+    same(&f.backend.witness().read(&other).await?, &Some(note(2)), "the other folder's note")
+}
+
 /// Each folder has its own.
 pub async fn folders_have_their_own_notes(f: &Fixture) -> CaseResult {
     let other = f.scratch.join("other");

@@ -255,4 +255,7 @@ impl<B: Backend> Witness for Faulty<B> {
     async fn write(&self, dir: &Path, witnessed: &Witnessed) -> BackendResult<()> {
         self.changes("witness.write", self.inner.witness().write(dir, witnessed)).await
     }
+    async fn forget(&self, dir: &Path) -> BackendResult<()> {
+        self.changes("witness.forget", self.inner.witness().forget(dir)).await
+    }
 }

@@ -24,4 +24,12 @@ impl Witness for MemoryBackend {
             Ok(())
         })
     }
+
+    async fn forget(&self, dir: &Path) -> BackendResult<()> {
+        self.step().await;
+        self.change(&format!("forget the ledger of {}", dir.display()), |state, _| {
+            state.witness.remove(dir);
+            Ok(())
+        })
+    }
 }

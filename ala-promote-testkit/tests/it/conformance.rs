@@ -134,6 +134,9 @@ impl Witness for Stubborn {
             None => self.0.witness().write(dir, witnessed).await,
         }
     }
+    async fn forget(&self, dir: &Path) -> BackendResult<()> {
+        self.0.witness().forget(dir).await
+    }
 }
 
 #[tokio::test]

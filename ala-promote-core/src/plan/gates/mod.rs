@@ -14,7 +14,7 @@ mod state_loss;
 mod tested_release;
 
 pub(crate) use database::{takes_backup, to_back_up as databases_to_back_up};
-pub(crate) use state_loss::ledger_loss;
+pub(crate) use state_loss::{is_ledger_loss, ledger_loss};
 
 use super::{Finding, PlanInput};
 

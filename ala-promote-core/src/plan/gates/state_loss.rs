@@ -10,6 +10,11 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     ledger_loss(input.settings, input.ledger, input.observed.witnessed.as_ref()).into_iter().collect()
 }
 
+/// Whether a finding is of this gate.
+pub(crate) fn is_ledger_loss(finding: &Finding) -> bool {
+    finding.gate == GATE
+}
+
 /// What is wrong with our ledger, held against what the engine remembers.
 pub(crate) fn ledger_loss(
     settings: &Settings,

@@ -24,6 +24,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         None => vec![no_tested_release(from)],
         Some(release) => {
             let mut findings = changed_since_test(input, from, release);
+            findings.extend(left_behind(input, release));
             findings.extend(runs_already(input, release));
             findings
         }
@@ -40,6 +41,25 @@ fn runs_already(input: &PlanInput<'_>, release: &Release) -> Option<Finding> {
         Finding::note(GATE, format!("{environment} runs the images of {} already", release.tag))
             .seen(format!("it was last changed to {}", current.tag))
     })
+}
+
+/// Services of the release that nothing here takes the image of: the promotion would move the rest, and leave theirs on
+/// what runs now.
+fn left_behind(input: &PlanInput<'_>, release: &Release) -> Vec<Finding> {
+    let environment = &input.request.environment;
+    let promoted = promoted_services(input);
+    let taken: Vec<_> = promoted.iter().filter_map(|p| p.image_in(release)).collect();
+    let is_left_out = |service| input.settings.services.get(service).and_then(|s| s.promoted) == Some(false);
+    let left = release.images.iter().filter(|(service, image)| {
+        !is_left_out(*service) && !taken.iter().any(|taken| taken.identity.is_same(&image.identity))
+    });
+    let finding = |(service, _)| {
+        Finding::refuse(GATE, format!("no service of {environment} takes the tested image of {service}"))
+            .seen(format!("{} has it; the promotion would leave it out", release.tag))
+            .mend(format!("name its service: [environments.{environment}] map = {{ {service} = \"NAME\" }}"))
+            .mend(format!("or leave it out on purpose: [services.{service}] promoted = false"))
+    };
+    left.map(finding).collect()
 }
 
 fn deploy_command(from: &EnvironmentName) -> String {

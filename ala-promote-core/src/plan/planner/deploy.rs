@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draft::Draft;
 use super::{release, unseen, unusable};
-use crate::domain::{ImageReference, PullSource, ReleaseKind, ServiceName};
+use crate::domain::{ImageReference, PullSource, ReleaseKind, ServiceName, StepId};
 use crate::plan::pairing::{PromotedService, is_pulled};
 use crate::plan::{
     Action, Finding, ImageSource, PlanInput, PlannedImage, PlannedRelease, PullTarget, StageKind, StepClass,
@@ -130,12 +130,16 @@ fn made_images(draft: &mut Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedIma
     let mut images = BTreeMap::new();
     for promoted in &draft.promoted {
         let repository = promoted.reference.repository();
-        let image = match (built_by(repository), pulled_by(promoted.reference)) {
-            (Some(service), _) => ImageSource::Built { step: step.clone(), service: service.clone() },
-            (None, Some(service)) => ImageSource::Built { step: pull_step.clone(), service: service.clone() },
-            (None, None) => ImageSource::Known(tagged(draft, promoted.reference)?),
+        let made = |step: &StepId, service: &ServiceName| PlannedImage {
+            repository: repository.to_owned(),
+            image: ImageSource::Built { step: step.clone(), service: service.clone() },
+            digest: None,
         };
-        let planned = PlannedImage { repository: repository.to_owned(), image, digest: None };
+        let planned = match (built_by(repository), pulled_by(promoted.reference)) {
+            (Some(service), _) => made(&step, service),
+            (None, Some(service)) => made(&pull_step, service),
+            (None, None) => tagged(draft, promoted.reference)?,
+        };
         images.insert(promoted.service.clone(), planned);
     }
     if targets.is_empty() {
@@ -148,16 +152,20 @@ fn made_images(draft: &mut Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedIma
 }
 
 fn tagged_images(draft: &Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedImage>, Finding> {
-    let mut images = BTreeMap::new();
-    for promoted in &draft.promoted {
-        let image = ImageSource::Known(tagged(draft, promoted.reference)?);
-        let repository = promoted.reference.repository().to_owned();
-        images.insert(promoted.service.clone(), PlannedImage { repository, image, digest: None });
-    }
-    Ok(images)
+    let planned =
+        |promoted: &PromotedService<'_>| Ok((promoted.service.clone(), tagged(draft, promoted.reference)?));
+    draft.promoted.iter().map(planned).collect()
 }
 
-fn tagged(draft: &Draft<'_>, reference: &ImageReference) -> Result<crate::domain::ImageIdentity, Finding> {
+/// The image that a reference names now. Its registry's digest is known where a release had the same image.
+fn tagged(draft: &Draft<'_>, reference: &ImageReference) -> Result<PlannedImage, Finding> {
     let found = draft.input.observed.references.get(reference);
-    found.cloned().ok_or_else(|| unseen(&format!("an image named {reference}")))
+    let identity = found.cloned().ok_or_else(|| unseen(&format!("an image named {reference}")))?;
+    let mut known = draft.input.view.releases.values().flat_map(|release| release.images.values());
+    let digest = known.find(|image| image.identity.is_same(&identity)).and_then(|image| image.digest.clone());
+    Ok(PlannedImage {
+        repository: reference.repository().to_owned(),
+        image: ImageSource::Known(identity),
+        digest,
+    })
 }
