@@ -198,7 +198,8 @@ fn two_databases(sample: &Sample) {
         text.replacen("services:\n", second, 1)
     };
     with_changed(sample, "docker-compose.yml", with, || {
-        answer(sample, &["promote-to-production"], "yes\n").expect(3, &["audit", "db", "[[backup.databases]]"]);
+        answer(sample, &["promote-to-production"], "yes\n")
+            .expect(3, &["audit", "db", "[[backup.databases]]"]);
     });
 }
 

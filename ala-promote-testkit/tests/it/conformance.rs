@@ -162,5 +162,5 @@ async fn a_backend_that_is_wrong_is_noticed() {
     let locks = violated(|world| Arc::new(Patched::new(world.clone()).with_lock(Rude(world)))).await;
     assert_eq!(locks.len(), 5, "all but the one of a lock that is free: {locks:?}");
     let witness = violated(|world| Arc::new(Patched::new(world.clone()).with_witness(Stubborn(world)))).await;
-    assert_eq!(witness, ["witness::what_was_noted_last_is_read"]);
+    assert_eq!(witness, ["witness::what_was_noted_last_is_read", "witness::a_late_note_takes_none_back"]);
 }
