@@ -8,6 +8,7 @@ use ala_promote_core::engine::EngineError;
 use ala_promote_core::event::Event;
 use ala_promote_core::plan::{Action, StageKind};
 use ala_promote_testkit::faults::{Fate, FaultPlan};
+use ala_promote_testkit::memory::State;
 
 use crate::host::{BACK, Host, Look, bad_in_production, cancelled_at, committed, none, refused, rolled_back};
 
@@ -142,6 +143,26 @@ async fn an_undo_that_fails_needs_attention() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn while_one_is_not_taken_back_it_keeps_its_image_and_what_was_taken_back_stays_so() {
+    let host =
+        host(hook("last", HookMoment::BeforeSwap, Some("backend"), "false", Some("test -e mended"))).await;
+    let before = Look::at(&host, "production", none);
+    let outcome = host.operate("production", Verb::Promote).await.unwrap();
+    assert!(matches!(outcome, Outcome::NeedsAttention { .. }), "{outcome:?}");
+    let tested = host.world.image("ala-api:staging");
+    assert_eq!(host.world.image("ala-api:production"), tested, "the undo could never run again");
+    let so_far = ran(&host).len();
+    let place = Some(("ala".parse().unwrap(), "backend".parse().unwrap()));
+    let mend = |state: &mut State| state.files.extend([(place, "mended".to_owned())]);
+    host.world.act("somebody mends it", mend).unwrap();
+    let outcomes = host.recover().await;
+    assert!(matches!(outcomes.as_slice(), [Outcome::RolledBack { .. }]), "{outcomes:?}");
+    assert_eq!(ran(&host)[so_far..], ["test -e mended"], "the others' undo was done already");
+    assert_eq!(host.world.state().hooks_ran.last().unwrap().image, tested);
+    assert_eq!(Look::at(&host, "production", none), before);
 }
 
 #[tokio::test]
