@@ -7,7 +7,6 @@ use std::time::Duration;
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, Call};
 use ala_promote_core::domain::{ImageReference, Render, ServiceName, StackRef};
 
-use super::failure::Explain;
 use super::invocation::arguments;
 use super::tool::Family;
 use super::{Compose, invalid, write_private};
@@ -49,16 +48,9 @@ impl Compose {
         args.extend(targets.keys().map(|service| service.as_str().into()));
         let what = format!("build for {} with Compose", stack.environment);
         let mut process = self.process(what, args, &stack.dir, &prepared);
-        let sink = |line: &str| call.line(&prepared.scrub.scrub(line));
         process.limit = BUILD_LIMIT;
         process.cancel = Some(&call.cancel);
-        process.lines = Some(&sink);
-        let done = process.run(&self.lock).await?;
-        if done.status.success() {
-            return Ok(());
-        }
-        let lines = &done.last_lines;
-        Err(Explain { stack, raw: &prepared.raw, scrub: &prepared.scrub, lines }.build_failure())
+        self.carry_out(process, stack, &prepared, call, |failed| failed.build_failure()).await
     }
 
     /// A Compose file that gives each service its reference as its image, and no other name.

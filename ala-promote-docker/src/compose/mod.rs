@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
+use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, Call};
 use ala_promote_core::domain::{Render, StackRef};
 use tempfile::TempDir;
 
@@ -203,6 +203,25 @@ impl Compose {
             cancel: None,
             lines: None,
         }
+    }
+
+    /// Carries out a call that changes something: its lines are passed on without secrets, and a failure is explained.
+    async fn carry_out(
+        &self,
+        mut process: Process<'_>,
+        stack: &StackRef,
+        prepared: &Prepared,
+        call: &Call,
+        explained: impl FnOnce(&Explain<'_>) -> BackendError,
+    ) -> BackendResult<()> {
+        let sink = |line: &str| call.line(&prepared.scrub.scrub(line));
+        process.lines = Some(&sink);
+        let done = process.run(&self.lock).await?;
+        if done.status.success() {
+            return Ok(());
+        }
+        let lines = &done.last_lines;
+        Err(explained(&Explain { stack, raw: &prepared.raw, scrub: &prepared.scrub, lines }))
     }
 
     /// A folder for files that live no longer than a call.

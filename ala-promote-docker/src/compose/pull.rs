@@ -7,7 +7,6 @@ use std::time::Duration;
 use ala_promote_core::backend::{BackendResult, Call};
 use ala_promote_core::domain::{PullSource, ServiceName, StackRef};
 
-use super::failure::Explain;
 use super::invocation::arguments;
 use super::tool::Family;
 use super::{Compose, write_private};
@@ -40,16 +39,9 @@ impl Compose {
         args.extend(sources.keys().map(|service| service.as_str().into()));
         let what = format!("pull for {} with Compose", stack.environment);
         let mut process = self.process(what, args, &stack.dir, &prepared);
-        let sink = |line: &str| call.line(&prepared.scrub.scrub(line));
         process.limit = PULL_LIMIT;
         process.cancel = Some(&call.cancel);
-        process.lines = Some(&sink);
-        let done = process.run(&self.lock).await?;
-        if done.status.success() {
-            return Ok(());
-        }
-        let lines = &done.last_lines;
-        Err(Explain { stack, raw: &prepared.raw, scrub: &prepared.scrub, lines }.pull_failure())
+        self.carry_out(process, stack, &prepared, call, |failed| failed.pull_failure()).await
     }
 }
 

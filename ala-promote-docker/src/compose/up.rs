@@ -6,7 +6,6 @@ use ala_promote_core::backend::{BackendResult, Call};
 use ala_promote_core::domain::{ServiceName, StackRef};
 
 use super::Compose;
-use super::failure::Explain;
 use super::invocation::arguments;
 use super::tool::Family;
 
@@ -44,14 +43,7 @@ impl Compose {
         args.extend(services.iter().map(|service| service.as_str().into()));
         let what = format!("start {} with Compose", stack.environment);
         let mut process = self.process(what, args, &stack.dir, &prepared);
-        let sink = |line: &str| call.line(&prepared.scrub.scrub(line));
         process.limit = UP_LIMIT;
-        process.lines = Some(&sink);
-        let done = process.run(&self.lock).await?;
-        if done.status.success() {
-            return Ok(());
-        }
-        let lines = &done.last_lines;
-        Err(Explain { stack, raw: &prepared.raw, scrub: &prepared.scrub, lines }.up_failure())
+        self.carry_out(process, stack, &prepared, call, |failed| failed.up_failure()).await
     }
 }
