@@ -1,5 +1,6 @@
 //! The first day: shows what a folder means by convention, and writes that down.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -31,7 +32,10 @@ pub(crate) async fn init(app: &App, ui: &Ui, options: &Options, init: &Init) -> 
     for name in &names {
         found.push(app.signals.unless(init::look(&engine, name)).await??);
     }
-    for found in &found {
+    // What two environments share is found from either.
+    let mut told = BTreeSet::new();
+    for found in &mut found {
+        found.to_mend.retain(|finding| told.insert((finding.gate.clone(), finding.reason.clone())));
         ui.show(&render::init::text(found, &dir));
     }
     let may_ask = options.may_ask && !init.defaults && app.input.is_terminal();

@@ -49,6 +49,13 @@ fn environment(found: &Found, dir: &Path) -> String {
         lines.push_str(&format!("# from = {}\n", quoted(from.as_str())));
     }
     lines.push_str(&format!("# protected = {}\n", found.protected));
+    if !found.protected {
+        lines.push_str(&format!(
+            "# Where its ports and container names are another environment's too:\n\
+             # beside = {{ port_offset = 10000, container_suffix = \"-{}\" }}\n",
+            found.environment
+        ));
+    }
     lines
 }
 

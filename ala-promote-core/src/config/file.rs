@@ -57,6 +57,18 @@ pub(super) struct EnvironmentTable {
     #[serde(default)]
     pub(super) map: BTreeMap<ServiceName, Spanned<ServiceName>>,
     pub(super) protected: Option<bool>,
+    pub(super) beside: Option<BesideTable>,
+}
+
+/// `[environments.<name>.beside]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: beside = { port_offset = 10000, container_suffix = \"-staging\" }"
+)]
+pub(super) struct BesideTable {
+    pub(super) port_offset: Option<Spanned<i64>>,
+    pub(super) container_suffix: Option<Spanned<String>>,
 }
 
 /// `[services.<name>]`.

@@ -26,7 +26,7 @@ pub use folder::find_dir;
 pub use load::{ENGINE_ADDRESS_VARIABLE, Overrides};
 pub use schema::CONFIG_SCHEMA;
 pub use settings::{
-    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, HookSettings,
+    BackupSettings, Beside, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, HookSettings,
     HookedVerb, IsolationSettings, Retention, ServiceSettings, Settings,
 };
 pub use state::{StateDir, prepare_state_dir};

@@ -1,6 +1,7 @@
 //! What conventions and `ala-promote.toml` come to: plain values, resolved once, passed on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,6 +55,17 @@ pub struct EnvironmentSettings {
     pub map: BTreeMap<ServiceName, ServiceName>,
     /// Whether its data is precious: a backup is taken, and a change is confirmed.
     pub protected: bool,
+    /// How it gets out of the way of another environment on its host; `None` where it is started as its files say.
+    pub beside: Option<Beside>,
+}
+
+/// How an environment gets out of the way of those that share its host, where its files do not see to it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Beside {
+    /// What is added to a host port that another environment publishes too.
+    pub port_offset: Option<NonZeroU16>,
+    /// What is put at the end of a container name that another environment gives too.
+    pub container_suffix: Option<String>,
 }
 
 /// How the Compose files of an environment are found.

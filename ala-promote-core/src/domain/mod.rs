@@ -27,6 +27,6 @@ pub use release::{Release, ReleaseImage, ReleaseKind, SourceState};
 pub use remote::{PullSource, PulledImage, RepositoryDigest};
 pub use secret::{FingerprintKey, Secret};
 pub use stack::{
-    BuildSpec, Container, ContainerHealth, ContainerState, DroppedPort, PortMapping, Render, Resource,
-    ServiceSpec, StackRef,
+    BuildSpec, Container, ContainerHealth, ContainerState, PortMapping, Render, Resource, ServiceSpec,
+    StackChange, StackRef,
 };

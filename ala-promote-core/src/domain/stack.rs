@@ -24,23 +24,79 @@ pub struct StackRef {
     /// The env file, absolute, given with `--env-file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_file: Option<PathBuf>,
-    /// Host ports that the files ask for and that this stack does without: the base's, where an overlay maps the same
-    /// container port elsewhere (Compose appends lists, and would ask for both).
+    /// What the stack has otherwise than its files say, so that it can stand beside another one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dropped_ports: Vec<DroppedPort>,
-    /// Where the backend writes the rendered files without those ports, 0600, to start the stack from; set where there
-    /// are any.
+    pub changes: Vec<StackChange>,
+    /// Where the backend writes the rendered files with those changes, 0600, to start the stack from; set where there are
+    /// any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub derived_file: Option<PathBuf>,
 }
 
-/// A host port that a stack does without.
+/// Something that a stack has otherwise than its files say.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct DroppedPort {
-    /// The service that would publish it.
-    pub service: ServiceName,
-    /// The mapping that is left out.
-    pub port: PortMapping,
+#[serde(rename_all = "kebab-case", tag = "change")]
+#[non_exhaustive]
+pub enum StackChange {
+    /// It does without a host port that it inherits from its base: an overlay maps the same container port elsewhere, and
+    /// Compose, which appends lists, would ask for both.
+    PortDropped {
+        /// The service that would publish it.
+        service: ServiceName,
+        /// The mapping that is left out.
+        port: PortMapping,
+    },
+    /// It publishes another host port, since another environment publishes this one.
+    PortMoved {
+        /// The service that publishes it.
+        service: ServiceName,
+        /// The mapping as the files have it.
+        port: PortMapping,
+        /// The host's port that takes its place.
+        to: u16,
+    },
+    /// Its container has another name, since another environment's has this one. The name stays good within the networks
+    /// that the container joins.
+    ContainerRenamed {
+        /// The service.
+        service: ServiceName,
+        /// The name that the files give.
+        name: String,
+        /// The name that it has.
+        to: String,
+    },
+}
+
+impl StackChange {
+    /// The service that it is about.
+    #[must_use]
+    pub fn service(&self) -> &ServiceName {
+        match self {
+            Self::PortDropped { service, .. }
+            | Self::PortMoved { service, .. }
+            | Self::ContainerRenamed { service, .. } => service,
+        }
+    }
+}
+
+impl ServiceSpec {
+    /// The service with these changes of its stack; those of other services are passed over.
+    #[must_use]
+    pub fn changed(&self, name: &ServiceName, changes: &[StackChange]) -> Self {
+        let mut spec = self.clone();
+        for change in changes.iter().filter(|change| change.service() == name) {
+            match change {
+                StackChange::PortDropped { port, .. } => spec.ports.retain(|p| p != port),
+                StackChange::PortMoved { port, to, .. } => {
+                    for moved in spec.ports.iter_mut().filter(|p| *p == port) {
+                        moved.published = Some(*to);
+                    }
+                }
+                StackChange::ContainerRenamed { to, .. } => spec.container_name = Some(to.clone()),
+            }
+        }
+        spec
+    }
 }
 
 /// What Compose says a stack is: files merged, variables filled in. Holds secrets, so it is neither serialised nor

@@ -6,6 +6,7 @@ mod finding;
 mod observed;
 mod input;
 mod pairing;
+mod changes;
 mod ports;
 mod gates;
 mod planner;

@@ -1,59 +1,22 @@
-//! Host ports: which ones a stack asks for, and which of them it does without.
+//! Host ports: which ones a stack asks for.
 
-use std::collections::BTreeSet;
-
+use super::changes::changes_of;
 use super::{ObservedEnvironment, PlanInput};
-use crate::domain::{DroppedPort, PortMapping, ServiceName};
+use crate::domain::{PortMapping, ServiceName};
 
-/// Host ports that the environment inherits from another one's files while it maps the same container port elsewhere:
-/// Compose appends lists, so both would be asked for.
-#[must_use]
-pub(super) fn dropped_ports(input: &PlanInput<'_>) -> Vec<DroppedPort> {
-    input.target().map_or_else(Vec::new, |target| dropped_ports_of(input, target))
-}
-
-fn dropped_ports_of(input: &PlanInput<'_>, environment: &ObservedEnvironment) -> Vec<DroppedPort> {
-    // Only an overlay inherits: it lists the files of the environment below it before its own.
-    let below: Vec<&ObservedEnvironment> = input
-        .observed
-        .environments
-        .values()
-        .filter(|other| is_below(&other.render.stack.files, &environment.render.stack.files))
-        .collect();
-    let mut dropped = BTreeSet::new();
-    for (service, spec) in &environment.render.services {
-        let is_inherited = |port: &PortMapping| {
-            let base_specs = below.iter().filter_map(|base| base.render.services.get(service));
-            base_specs.into_iter().any(|base_spec| base_spec.ports.contains(port))
-        };
-        let (inherited, own): (Vec<_>, Vec<_>) = spec.ports.iter().partition(|port| is_inherited(port));
-        for port in inherited {
-            if own.iter().any(|p| p.target == port.target && p.protocol == port.protocol) {
-                dropped.insert(DroppedPort { service: service.clone(), port: port.clone() });
-            }
-        }
-    }
-    dropped.into_iter().collect()
-}
-
-fn is_below(base: &[std::path::PathBuf], files: &[std::path::PathBuf]) -> bool {
-    base.len() < files.len() && files.starts_with(base)
-}
-
-/// The host ports that an environment asks for, without those that it does without.
+/// The host ports that an environment asks for, as they will be.
 #[must_use]
 pub(super) fn wanted_ports<'a>(
     input: &PlanInput<'_>,
     environment: &'a ObservedEnvironment,
-) -> Vec<(&'a ServiceName, &'a PortMapping)> {
-    let dropped = dropped_ports_of(input, environment);
-    let is_dropped = |service: &ServiceName, port: &PortMapping| {
-        dropped.iter().any(|d| &d.service == service && &d.port == port)
-    };
+) -> Vec<(&'a ServiceName, PortMapping)> {
+    let changes = changes_of(input, environment);
     let services = environment.render.services.iter();
     services
-        .flat_map(|(service, spec)| spec.ports.iter().map(move |port| (service, port)))
-        .filter(|(service, port)| port.published.is_some() && !is_dropped(service, port))
+        .flat_map(|(service, spec)| {
+            spec.changed(service, &changes).ports.into_iter().map(move |port| (service, port))
+        })
+        .filter(|(_, port)| port.published.is_some())
         .collect()
 }
 

@@ -1,9 +1,10 @@
 //! Each gate refuses what it is for, and passes what it should.
 
+use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 
 use ala_promote_core::backend::Witnessed;
-use ala_promote_core::config::{DatabaseChoice, ServiceSettings};
+use ala_promote_core::config::{Beside, DatabaseChoice, ServiceSettings};
 use ala_promote_core::domain::{PortMapping, Request, Verb};
 use ala_promote_core::plan::{self, Finding, Observed, Plan, PlanInput, Refusal};
 use ala_promote_testkit::memory::{EnvironmentEditor, MemoryBackend, State};
@@ -349,9 +350,9 @@ async fn ports_inherited_from_the_base_and_mapped_elsewhere_are_left_out_and_nam
     let host = Host::new();
     inheriting(&host);
     let plan = passes(&host, "staging", DEPLOY).await;
-    let found = note(&plan, "inherited-ports").unwrap();
+    let found = note(&plan, "stack-changes").unwrap();
     assert_eq!(found.evidence, ["backend: 5000 -> 5000/tcp", "frontend: 80 -> 80/tcp"]);
-    assert_eq!(plan.stack.as_ref().unwrap().dropped_ports.len(), 2);
+    assert_eq!(plan.stack.as_ref().unwrap().changes.len(), 2);
     committed(host.operate("staging", DEPLOY).await);
     let state = host.world.state();
     let staging = state.containers.values().filter(|c| c.stack.environment.as_str() == "staging");
@@ -368,7 +369,60 @@ async fn a_port_that_is_inherited_and_mapped_nowhere_else_is_refused() {
     let host = Host::new();
     edit(&host, "production", |e| drop(e.service("frontend").port(8000, 80)));
     edit(&host, "staging", |e| drop(e.service("frontend").without_ports().port(80, 80).port(8000, 80)));
-    says(&refusal(&host, "staging", DEPLOY).await, &["both publish port 80", "both publish port 8000"]);
+    says(&refusal(&host, "staging", DEPLOY).await, &["both publish ports 80, 8000"]);
+}
+
+/// Production's files and staging's, each with the same fixed name and the same ports.
+fn colliding(host: &Host) {
+    for environment in ["production", "staging"] {
+        edit(host, environment, |e| {
+            drop(e.service("backend").without_ports().port(5000, 5000).container_name("api"));
+            drop(e.service("frontend").without_ports().port(60000, 80));
+        });
+    }
+}
+
+#[tokio::test]
+async fn what_stands_beside_another_is_moved_out_of_its_way_and_the_plan_says_so() {
+    let mut host = Host::new();
+    colliding(&host);
+    says(
+        &refusal(&host, "staging", DEPLOY).await,
+        &[
+            "both publish ports 5000, 60000",
+            "[environments.staging] beside = { port_offset = 10000 }",
+            "both name a container api",
+            "[environments.staging] beside = { container_suffix = \"-staging\" }",
+        ],
+    );
+    let beside = Beside { port_offset: NonZeroU16::new(5000), container_suffix: Some("-staging".into()) };
+    host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
+    let plan = passes(&host, "staging", DEPLOY).await;
+    let expected = [
+        "backend: 5000 becomes 10000 -> 5000/tcp",
+        "frontend: 60000 becomes 65000 -> 80/tcp",
+        "backend: api becomes api-staging",
+    ];
+    assert_eq!(note(&plan, "stack-changes").unwrap().evidence, expected);
+    committed(host.operate("staging", DEPLOY).await);
+    let state = host.world.state();
+    let running = state.containers.values().filter(|c| c.stack.environment.as_str() == "staging");
+    let ports: Vec<u16> = running.flat_map(|c| c.config.ports.iter().filter_map(|p| p.published)).collect();
+    assert!(ports.contains(&10000) && ports.contains(&65000), "{ports:?}");
+    // Production, whose files are as they were, is not moved; staging is seen as it is.
+    let plan = passes(&host, "production", Verb::Promote).await;
+    assert_eq!(plan.stack.as_ref().unwrap().changes, []);
+}
+
+#[tokio::test]
+async fn a_port_that_can_t_be_moved_is_refused() {
+    let mut host = Host::new();
+    colliding(&host);
+    edit(&host, "staging", |e| drop(e.service("frontend").port(15000, 81)));
+    let beside = Beside { port_offset: NonZeroU16::new(10000), container_suffix: Some("-staging".into()) };
+    host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
+    // There is no port 70000, and 15000 is taken by the stack itself.
+    says(&refusal(&host, "staging", DEPLOY).await, &["both publish ports 5000, 60000"]);
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ mod tests {
             dir: "/srv/app".into(),
             files: vec!["/srv/app/docker-compose.yml".into(), "/etc/extra.yml".into()],
             env_file: Some("/srv/app/.env.staging".into()),
-            dropped_ports: Vec::new(),
+            changes: Vec::new(),
             derived_file: None,
         };
         let text = |family| {

@@ -160,7 +160,7 @@ impl Stage {
             dir: self.dir.path().to_owned(),
             files: vec![self.dir.path().join("docker-compose.yml")],
             env_file: None,
-            dropped_ports: Vec::new(),
+            changes: Vec::new(),
             derived_file: None,
         }
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
 use ala_promote_core::domain::{
-    DroppedPort, EnvironmentName, ImageReference, ProjectName, Render, Resource, Secret, ServiceName,
-    ServiceSpec, StackRef,
+    EnvironmentName, ImageReference, ProjectName, Render, Resource, Secret, ServiceName, ServiceSpec,
+    StackChange, StackRef,
 };
 
 /// One environment as its files say.
@@ -61,7 +61,7 @@ impl EnvironmentModel {
             dir: self.dir.clone(),
             files: self.files.clone(),
             env_file: Some(self.env_file.clone()),
-            dropped_ports: Vec::new(),
+            changes: Vec::new(),
             derived_file: None,
         }
     }
@@ -69,10 +69,10 @@ impl EnvironmentModel {
     /// Fails when the stack names other files than there are.
     pub(super) fn check_stack(&self, what: &str, stack: &StackRef) -> BackendResult<()> {
         let mut expected = self.stack(stack.project.clone());
-        expected.dropped_ports.clone_from(&stack.dropped_ports);
+        expected.changes.clone_from(&stack.changes);
         expected.derived_file.clone_from(&stack.derived_file);
         if *stack == expected {
-            return self.check_dropped(what, stack);
+            return self.check_changes(what, stack);
         }
         let detail = format!(
             "the stack names the folder {}, files {:?} and env file {:?}, but there are {}, {:?} and {:?}",
@@ -86,15 +86,22 @@ impl EnvironmentModel {
         Err(BackendError::new(BackendErrorKind::Invalid, what, detail))
     }
 
-    /// Fails when the stack does without a port that it does not have.
-    fn check_dropped(&self, what: &str, stack: &StackRef) -> BackendResult<()> {
-        let has = |dropped: &&DroppedPort| {
-            self.services
-                .get(&dropped.service)
-                .is_some_and(|service| service.spec.ports.contains(&dropped.port))
+    /// Fails when the stack is to have otherwise what it does not have.
+    fn check_changes(&self, what: &str, stack: &StackRef) -> BackendResult<()> {
+        let has = |change: &&StackChange| {
+            let Some(service) = self.services.get(change.service()) else { return false };
+            match change {
+                StackChange::PortDropped { port, .. } | StackChange::PortMoved { port, .. } => {
+                    service.spec.ports.contains(port)
+                }
+                StackChange::ContainerRenamed { name, .. } => {
+                    service.spec.container_name.as_ref() == Some(name)
+                }
+                _ => false,
+            }
         };
-        let Some(dropped) = stack.dropped_ports.iter().find(|dropped| !has(dropped)) else { return Ok(()) };
-        let detail = format!("service {} has no port {:?} to do without", dropped.service, dropped.port);
+        let Some(change) = stack.changes.iter().find(|change| !has(change)) else { return Ok(()) };
+        let detail = format!("service {} has nothing for {change:?}", change.service());
         Err(BackendError::new(BackendErrorKind::Invalid, what, detail))
     }
 
@@ -147,11 +154,9 @@ impl EnvironmentModel {
 }
 
 impl ServiceModel {
-    /// As it renders in a stack, without the ports that it does without; Compose names what it builds where the files
-    /// don't.
+    /// As it renders in a stack, with that one's changes; Compose names what it builds where the files don't.
     fn rendered(&self, name: &ServiceName, stack: &StackRef) -> ServiceSpec {
-        let mut spec = self.spec.clone();
-        spec.ports.retain(|port| !stack.dropped_ports.iter().any(|d| &d.service == name && &d.port == port));
+        let mut spec = self.spec.changed(name, &stack.changes);
         if spec.image.is_none() && spec.build.is_some() {
             spec.image = ImageReference::new(&format!("{}-{name}", stack.project), "latest").ok();
         }

@@ -51,5 +51,6 @@ fn settings_of(model: &EnvironmentModel) -> EnvironmentSettings {
         project: None,
         map: std::collections::BTreeMap::new(),
         protected: model.protected,
+        beside: None,
     }
 }

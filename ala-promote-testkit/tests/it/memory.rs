@@ -423,8 +423,9 @@ async fn a_stack_does_without_the_ports_that_it_drops() {
     let inherited = render.services["frontend"].ports.iter().find(|p| p.published == Some(80)).unwrap();
     let dropped = |port: u16| {
         let port = ala_promote_core::domain::PortMapping { published: Some(port), ..inherited.clone() };
-        let dropped = ala_promote_core::domain::DroppedPort { service: "frontend".parse().unwrap(), port };
-        StackRef { dropped_ports: vec![dropped], ..stack(&world, "staging") }
+        let service = "frontend".parse().unwrap();
+        let dropped = ala_promote_core::domain::StackChange::PortDropped { service, port };
+        StackRef { changes: vec![dropped], ..stack(&world, "staging") }
     };
     assert_eq!(up(&world, "staging", &["frontend"]).await, Err(BackendErrorKind::Conflict));
     world.stacks().up(&dropped(80), &names(&["frontend"]), &Call::silent()).await.unwrap();

@@ -6,6 +6,7 @@ mod files;
 mod lineage;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::path::Path;
 
 use toml::Spanned;
@@ -14,11 +15,14 @@ use super::conventions::{self, PRODUCTION};
 use super::error::SettingsError;
 use super::file::{ConfigFile, EnvironmentTable};
 use super::paths::{absolute, same};
-use super::settings::EnvironmentSettings;
+use super::settings::{Beside, EnvironmentSettings};
 use super::source::Source;
 use super::value::compose_project;
 use crate::domain::{EnvironmentName, ProjectName, ServiceName};
 use draft::{Draft, Drafts};
+
+/// The longest suffix of container names, in bytes.
+const MAX_SUFFIX_BYTES: usize = 32;
 
 /// Which environment comes from which.
 type Origins = BTreeMap<EnvironmentName, Option<EnvironmentName>>;
@@ -76,7 +80,33 @@ impl Drafts<'_> {
             from,
             // An environment that others take from is there to be tried on; any other may hold what people rely on.
             protected: draft.table.protected.unwrap_or(name.as_str() == PRODUCTION || !feeds_others),
+            beside: self.beside(draft)?,
         })
+    }
+
+    fn beside(&self, draft: &Draft<'_>) -> Result<Option<Beside>, SettingsError> {
+        let Some(table) = &draft.table.beside else { return Ok(None) };
+        let port_offset = table.port_offset.as_ref().map(|written| {
+            let offset = u16::try_from(*written.get_ref()).ok().and_then(NonZeroU16::new);
+            offset.ok_or_else(|| {
+                let problem = "`port_offset` is a number from 1 to 65535, such as 10000".to_owned();
+                self.source.error(&written.span(), problem)
+            })
+        });
+        let container_suffix = table.container_suffix.as_ref().map(|written| {
+            let suffix = written.get_ref();
+            let is_of_names = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            if suffix.is_empty() || suffix.len() > MAX_SUFFIX_BYTES || !suffix.chars().all(is_of_names) {
+                let problem =
+                    "`container_suffix` is made of letters, digits, `-`, `_` and `.`, such as \"-staging\"";
+                return Err(self.source.error(&written.span(), problem.to_owned()));
+            }
+            Ok(suffix.clone())
+        });
+        Ok(Some(Beside {
+            port_offset: port_offset.transpose()?,
+            container_suffix: container_suffix.transpose()?,
+        }))
     }
 
     fn project(&self, draft: &Draft<'_>) -> Result<Option<ProjectName>, SettingsError> {

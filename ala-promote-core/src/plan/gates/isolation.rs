@@ -3,9 +3,11 @@
 //! A rollback starts what ran before with the configuration that there is, so that only what it moves is held against it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::lines::seen_in_both;
-use crate::domain::{Render, Resource, ServiceName, Verb};
+use crate::domain::{EnvironmentName, Render, Resource, ServiceName, Verb};
+use crate::plan::changes::changes_of;
 use crate::plan::ports::{collide, wanted_ports};
 use crate::plan::{Finding, ObservedEnvironment, PlanInput, Severity};
 
@@ -13,13 +15,19 @@ const GATE: &str = "isolation";
 
 pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     let Some(target) = input.target() else { return Vec::new() };
-    input.others().flat_map(|(_, other)| between(input, target, other)).collect()
+    let between = |other| {
+        // The same words whichever of the two is asked about.
+        let mut pair = [target, other];
+        pair.sort_by_key(|environment| &environment.render.stack.environment);
+        between(input, pair[0], pair[1])
+    };
+    input.others().flat_map(|(_, other)| between(other)).collect()
 }
 
 fn between(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironment) -> Vec<Finding> {
     let (ra, rb) = (&a.render, &b.render);
     let mut findings = Vec::new();
-    findings.extend(same_container_names(ra, rb));
+    findings.extend(same_container_names(input, a, b));
     findings.extend(same_ports(input, a, b));
     findings.extend(same_resources("volume", (ra, &ra.volumes), (rb, &rb.volumes)).map(|(name, keys)| {
         both(ra, rb, &format!("use the same volume {name}"))
@@ -53,41 +61,94 @@ fn same_project(a: &Render, b: &Render) -> Option<Finding> {
     })
 }
 
-fn same_container_names(a: &Render, b: &Render) -> Vec<Finding> {
-    let names = |render: &Render| -> BTreeMap<String, ServiceName> {
-        let named = |(service, spec): (&ServiceName, &crate::domain::ServiceSpec)| {
-            spec.container_name.clone().map(|name| (name, service.clone()))
-        };
-        render.services.iter().filter_map(named).collect()
+fn same_container_names(
+    input: &PlanInput<'_>,
+    a: &ObservedEnvironment,
+    b: &ObservedEnvironment,
+) -> Option<Finding> {
+    let theirs = container_names(input, b);
+    let ours = container_names(input, a);
+    let shared: Vec<_> =
+        ours.iter().filter_map(|(name, service)| Some((name, service, theirs.get(name)?))).collect();
+    let names: Vec<_> = shared.iter().map(|(name, ..)| name.as_str()).collect();
+    let (ra, rb) = (&a.render, &b.render);
+    let what = match names.as_slice() {
+        [] => return None,
+        [name] => format!("both name a container {name}"),
+        names => format!("both name containers {}", names.join(", ")),
     };
-    let theirs = names(b);
-    names(a)
-        .into_iter()
-        .filter(|(name, _)| theirs.contains_key(name))
-        .map(|(name, service)| {
-            both(a, b, &format!("both name a container {name}"))
-                .seen(a.places.locate(&format!("services.{service}.container_name")))
-                .mend("give each a container_name of its own, or none")
-        })
-        .collect()
+    let finding = shared.iter().fold(both(ra, rb, &what), |finding, (_, ours, theirs)| {
+        seen_at(finding, "container_name", (ra, ours), (rb, theirs))
+    });
+    Some(finding.mend("give each a container_name of its own, or none").mend(beside(
+        input,
+        a,
+        b,
+        |environment| format!("container_suffix = \"-{environment}\""),
+    )))
 }
 
-fn same_ports(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironment) -> Vec<Finding> {
+fn container_names(
+    input: &PlanInput<'_>,
+    environment: &ObservedEnvironment,
+) -> BTreeMap<String, ServiceName> {
+    let changes = changes_of(input, environment);
+    let services = environment.render.services.iter();
+    let names = services.filter_map(|(service, spec)| {
+        let name = spec.changed(service, &changes).container_name?;
+        Some((name, service.clone()))
+    });
+    names.collect()
+}
+
+fn same_ports(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironment) -> Option<Finding> {
     let theirs = wanted_ports(input, b);
-    let mut findings = Vec::new();
-    for (service, port) in wanted_ports(input, a) {
-        if let Some((other, _)) = theirs.iter().find(|(_, p)| collide(p, port))
-            && let Some(published) = port.published
-        {
-            findings.push(
-                both(&a.render, &b.render, &format!("both publish port {published}"))
-                    .seen(at(&a.render, &format!("services.{service}.ports")))
-                    .seen(at(&b.render, &format!("services.{other}.ports")))
-                    .mend("publish another port in one of them; Compose appends an overlay's `ports` to the base's"),
-            );
-        }
-    }
-    findings
+    let ours = wanted_ports(input, a);
+    let shared: Vec<_> = ours
+        .iter()
+        .filter_map(|(service, port)| {
+            let (other, _) = theirs.iter().find(|(_, p)| collide(p, port))?;
+            Some((port.published?, service, other))
+        })
+        .collect();
+    let (ra, rb) = (&a.render, &b.render);
+    let numbers: Vec<_> = shared.iter().map(|(published, ..)| published.to_string()).collect();
+    let what = match numbers.as_slice() {
+        [] => return None,
+        [number] => format!("both publish port {number}"),
+        numbers => format!("both publish ports {}", numbers.join(", ")),
+    };
+    let pairs: BTreeSet<_> = shared.iter().map(|(_, ours, theirs)| (ours, theirs)).collect();
+    let finding = pairs.into_iter().fold(both(ra, rb, &what), |finding, (ours, theirs)| {
+        seen_at(finding, "ports", (ra, ours), (rb, theirs))
+    });
+    Some(
+        finding
+            .mend("publish other ports in one of them; Compose appends an overlay's `ports` to the base's")
+            .mend(beside(input, a, b, |_| "port_offset = 10000".to_owned())),
+    )
+}
+
+/// Adds where both say it; the key alone where no file is known to.
+fn seen_at(finding: Finding, key: &str, a: (&Render, &ServiceName), b: (&Render, &ServiceName)) -> Finding {
+    let path = |service: &ServiceName| format!("services.{service}.{key}");
+    let known = finding.evidence.len();
+    let finding = seen_in_both(finding, (a.0, &path(a.1)), (b.0, &path(b.1)));
+    if finding.evidence.len() == known { finding.seen(path(a.1)) } else { finding }
+}
+
+/// The lines that move one of two environments out of the other's way: the one whose data is not precious.
+fn beside(
+    input: &PlanInput<'_>,
+    a: &ObservedEnvironment,
+    b: &ObservedEnvironment,
+    key: impl Fn(&EnvironmentName) -> String,
+) -> String {
+    let names = [a, b].map(|environment| &environment.render.stack.environment);
+    let is_protected =
+        |name: &EnvironmentName| input.settings.environments.get(name).is_some_and(|e| e.protected);
+    let moved = names.into_iter().find(|name| !is_protected(name)).unwrap_or(&input.request.environment);
+    format!("or move {moved}'s, in ala-promote.toml: [environments.{moved}] beside = {{ {} }}", key(moved))
 }
 
 fn same_images(a: &Render, b: &Render) -> Vec<Finding> {
@@ -208,26 +269,32 @@ fn database_place(value: &str) -> Option<(String, String)> {
 }
 
 /// `env_file:` ignores `--env-file`, so a base's `env_file: .env` gives an overlay the other environment's secrets.
-fn foreign_env_files(a: &Render, b: &Render) -> Vec<Finding> {
-    let Some(theirs) = &b.stack.env_file else { return Vec::new() };
+fn foreign_env_files(a: &Render, b: &Render) -> Option<Finding> {
+    let theirs = b.stack.env_file.as_ref()?;
     if a.stack.env_file.as_ref() == Some(theirs) {
-        return Vec::new();
+        return None;
     }
-    a.services
-        .iter()
-        .filter(|(_, spec)| spec.env_files.contains(theirs))
-        .map(|(service, _)| {
-            let (ours, other) = (&a.stack.environment, &b.stack.environment);
-            Finding::refuse(
-                GATE,
-                format!("service {service} of {ours} gets the values of {other} from {}", theirs.display()),
-            )
-            .seen(format!(
-                "{}: {} ({ours} renders it too: --env-file does not replace it)",
-                a.places.locate(&format!("services.{service}.env_file")),
-                theirs.display()
-            ))
-            .mend("replace `env_file:` by `environment:` with the variables that the service needs")
-        })
-        .collect()
+    let read: Vec<&ServiceName> =
+        a.services.iter().filter(|(_, spec)| spec.env_files.contains(theirs)).map(|(name, _)| name).collect();
+    let names = read.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let (ours, other) = (&a.stack.environment, &b.stack.environment);
+    let what = match read.as_slice() {
+        [] => return None,
+        [_] => format!("service {names} of {ours} gets"),
+        _ => format!("services {names} of {ours} get"),
+    };
+    let finding = Finding::refuse(GATE, format!("{what} the values of {other} from {}", theirs.display()));
+    let finding = read.iter().fold(finding, |finding, service| {
+        finding.seen(format!(
+            "{}: {} ({ours} renders it too: --env-file does not replace it)",
+            a.places.locate(&format!("services.{service}.env_file")),
+            theirs.display()
+        ))
+    });
+    let name = |file: &Path| file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+    let finding = a.stack.env_file.iter().fold(finding, |finding, own| {
+        let (own, theirs) = (name(own), name(theirs));
+        finding.mend(format!("write `env_file: ${{ENV_FILE:-{theirs}}}` there, and ENV_FILE={own} in {own}"))
+    });
+    Some(finding.mend("or replace `env_file:` by `environment:` with the variables that the service needs"))
 }

@@ -41,7 +41,7 @@ mod tests {
             dir: dir.into(),
             files: Vec::new(),
             env_file: None,
-            dropped_ports: Vec::new(),
+            changes: Vec::new(),
             derived_file: None,
         };
         Render {

@@ -4,12 +4,12 @@ mod build_parity;
 mod database;
 mod hooks;
 mod images;
-mod inherited_ports;
 mod lines;
 mod isolation;
 mod mounted_code;
 mod ports_free;
 mod source;
+mod stack_changes;
 mod state_loss;
 mod tested_release;
 
@@ -40,7 +40,7 @@ pub(crate) fn built_in() -> [&'static dyn Gate; 11] {
         &tested_release::check,
         &images::check,
         &build_parity::check,
-        &inherited_ports::check,
+        &stack_changes::check,
         &isolation::check,
         &mounted_code::check,
         &ports_free::check,

@@ -15,7 +15,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
             .observed
             .port_holders
             .iter()
-            .find(|held| held.project.as_ref() != Some(own) && collide(&held.port, port));
+            .find(|held| held.project.as_ref() != Some(own) && collide(&held.port, &port));
         if let (Some(taken), Some(published)) = (taken, port.published) {
             let reason = format!("port {published} that service {service} publishes is taken");
             findings.push(

@@ -9,8 +9,9 @@ use crate::domain::{
     EnvironmentName, HealthTarget, HookMoment, ImageReference, Release, ReleaseTag, ServiceName, ServiceSpec,
     StackRef, StepId, Verb,
 };
+use crate::plan::changes::changes;
 use crate::plan::pairing::{PromotedService, promoted_services};
-use crate::plan::ports::{dropped_ports, wanted_ports};
+use crate::plan::ports::wanted_ports;
 use crate::plan::{
     Action, Before, Finding, ImageSource, ObservedEnvironment, PLAN_FORMAT, Plan, PlanInput, PlannedRelease,
     PullTarget, Stage, StageKind, Step, StepClass,
@@ -38,9 +39,9 @@ impl<'a> Draft<'a> {
         let environment = input.environment().ok_or_else(|| unseen(&format!("environment {name}")))?;
         let target = input.target().ok_or_else(|| unseen(&format!("environment {name}")))?;
         let promoted = promoted_services(input);
-        let dropped_ports = dropped_ports(input);
-        let derived_file = (!dropped_ports.is_empty()).then(|| input.settings.derived_file(name));
-        let stack = StackRef { dropped_ports, derived_file, ..target.render.stack.clone() };
+        let changes = changes(input);
+        let derived_file = (!changes.is_empty()).then(|| input.settings.derived_file(name));
+        let stack = StackRef { changes, derived_file, ..target.render.stack.clone() };
         Ok(Self {
             input,
             environment,
@@ -268,7 +269,7 @@ pub(super) fn health_target(
         display: input.settings.display_name(service),
         promoted,
         job: awaited_to_end || spec.restart.as_deref() == Some("no"),
-        ports: ports.iter().filter(|(s, _)| *s == service).map(|(_, port)| (*port).clone()).collect(),
+        ports: ports.into_iter().filter(|(s, _)| *s == service).map(|(_, port)| port).collect(),
         path: settings.and_then(|s| s.health_path.clone()),
         replicas: spec.replicas,
     }

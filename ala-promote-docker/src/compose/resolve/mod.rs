@@ -294,7 +294,7 @@ fn stack(environment: &EnvironmentSettings, project: ProjectName, files: Vec<Pat
         dir: environment.dir.clone(),
         files,
         env_file: environment.env_file.clone(),
-        dropped_ports: Vec::new(),
+        changes: Vec::new(),
         derived_file: None,
     }
 }

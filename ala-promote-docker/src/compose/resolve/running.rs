@@ -120,7 +120,7 @@ impl Started {
             dir: self.dir,
             files: self.files,
             env_file: self.env_file,
-            dropped_ports: Vec::new(),
+            changes: Vec::new(),
             derived_file: None,
         })
     }

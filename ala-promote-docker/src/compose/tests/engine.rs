@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ala_promote_core::backend::{BackendErrorKind, Call, CancelToken};
-use ala_promote_core::domain::{DroppedPort, ImageReference, PortMapping, StackRef};
+use ala_promote_core::domain::{ImageReference, PortMapping, StackChange, StackRef};
 
 use super::{Folder, composes, default_compose, environment, is_v1};
 use crate::compose::Compose;
@@ -322,7 +322,7 @@ async fn a_dropped_port_is_not_asked_for_and_nothing_else_differs() {
     docker(&["tag", &lab.reference("a").to_string(), &format!("{}-a:1", lab.name)]);
     let mut stack = lab.stack();
     stack.derived_file = Some(lab.folder.path("derived.json"));
-    stack.dropped_ports = vec![DroppedPort {
+    stack.changes = vec![StackChange::PortDropped {
         service: "a".parse().unwrap(),
         port: PortMapping { host_ip: None, published: Some(inherited), target: 80, protocol: "tcp".into() },
     }];
@@ -339,6 +339,39 @@ async fn a_dropped_port_is_not_asked_for_and_nothing_else_differs() {
     }
     let mode = std::fs::metadata(lab.folder.path("derived.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(start().await, id, "the same again replaces nothing");
+}
+
+#[tokio::test]
+async fn a_moved_port_and_a_renamed_container_leave_the_name_to_its_networks() {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (taken, to) = (free(), free());
+    let file = format!(
+        "services:\n  a:\n    image: NAME-a:1\n    build: ./app\n    stop_grace_period: 0s\n    \
+         container_name: NAME-fixed\n    ports: ['127.0.0.1:{taken}:80']\n"
+    );
+    let Some(lab) = Lab::new(&file).await else { return };
+    lab.build(&["a"], &Call::silent()).await.unwrap();
+    docker(&["tag", &lab.reference("a").to_string(), &format!("{}-a:1", lab.name)]);
+    let (service, host_ip) = ("a".parse().unwrap(), Some("127.0.0.1".to_owned()));
+    let port = PortMapping { host_ip, published: Some(taken), target: 80, protocol: "tcp".into() };
+    let name = format!("{}-fixed", lab.name);
+    let mut stack = lab.stack();
+    stack.derived_file = Some(lab.folder.path("derived.json"));
+    stack.changes = vec![
+        StackChange::PortMoved { service: "a".parse().unwrap(), port, to },
+        StackChange::ContainerRenamed { service, name: name.clone(), to: format!("{name}-2") },
+    ];
+    let start = || async {
+        lab.compose.up(&stack, &["a".parse().unwrap()], &Call::silent()).await.unwrap();
+        lab.container("a").unwrap()
+    };
+    let id = start().await;
+    let ports = docker(&["inspect", "-f", "{{json .HostConfig.PortBindings}}", &id]);
+    assert!(ports.contains(&to.to_string()) && !ports.contains(&taken.to_string()), "{ports}");
+    assert_eq!(docker(&["inspect", "-f", "{{.Name}}", &id]).trim(), format!("/{name}-2"));
+    let networks = docker(&["inspect", "-f", "{{json .NetworkSettings.Networks}}", &id]);
+    assert!(networks.contains(&format!("\"{name}\"")), "{networks}");
     assert_eq!(start().await, id, "the same again replaces nothing");
 }
 

@@ -56,6 +56,7 @@ fn settings(folder: &Folder) -> Settings {
         project: None,
         map: BTreeMap::new(),
         protected: name == "production",
+        beside: None,
     };
     let overlay = ComposeFiles::OverlayOn {
         overlay: dir.join("docker-compose.staging.yml"),

@@ -206,8 +206,10 @@ async fn recover_under(
     faults: FaultPlan,
     struck: &[Fault],
 ) -> Result<Vec<Violation>, SweepError> {
+    let environment = plan.environment().as_str();
+    model.recovers(environment);
     let ended = host.recover(plan, faults).await;
-    model.ended(host, plan.environment().as_str(), &ended, struck)
+    model.ended(host, environment, &ended, struck)
 }
 
 /// Somebody puts back what people did to the files.

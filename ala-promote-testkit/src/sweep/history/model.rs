@@ -50,6 +50,13 @@ impl Model {
         self.before.values_mut().for_each(|before| before.meddled = true);
     }
 
+    /// An operation of this environment is recovered: what that does to references is, seen from the others, somebody's
+    /// hand.
+    pub(super) fn recovers(&mut self, environment: &str) {
+        let others = self.before.iter_mut().filter(|(name, _)| *name != environment);
+        others.for_each(|(_, before)| before.meddled = true);
+    }
+
     /// A process ended: what it says must be so.
     pub(super) fn ended(
         &mut self,

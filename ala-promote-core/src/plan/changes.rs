@@ -1,0 +1,118 @@
+//! What a stack has otherwise than its files say, so that it can stand beside another environment on one host.
+
+use std::collections::BTreeSet;
+
+use super::ports::collide;
+use super::{ObservedEnvironment, PlanInput};
+use crate::config::Beside;
+use crate::domain::{PortMapping, ServiceName, StackChange};
+
+/// The changes of the environment that the request is about.
+#[must_use]
+pub(super) fn changes(input: &PlanInput<'_>) -> Vec<StackChange> {
+    input.target().map_or_else(Vec::new, |target| changes_of(input, target))
+}
+
+/// The changes of an environment.
+#[must_use]
+pub(super) fn changes_of(input: &PlanInput<'_>, environment: &ObservedEnvironment) -> Vec<StackChange> {
+    let mut changes: Vec<_> = dropped_ports(input, environment).into_iter().collect();
+    if let Some(beside) = beside(input, environment) {
+        changes.extend(moved_ports(input, environment, beside));
+        changes.extend(renamed_containers(input, environment, beside));
+    }
+    changes
+}
+
+fn beside<'a>(input: &'a PlanInput<'_>, environment: &ObservedEnvironment) -> Option<&'a Beside> {
+    input.settings.environments.get(&environment.render.stack.environment)?.beside.as_ref()
+}
+
+fn others<'a>(
+    input: &'a PlanInput<'_>,
+    environment: &'a ObservedEnvironment,
+) -> impl Iterator<Item = &'a ObservedEnvironment> {
+    let name = &environment.render.stack.environment;
+    input.observed.environments.values().filter(move |other| &other.render.stack.environment != name)
+}
+
+/// Host ports that the environment inherits from another one's files while it maps the same container port elsewhere:
+/// Compose appends lists, so both would be asked for.
+fn dropped_ports(input: &PlanInput<'_>, environment: &ObservedEnvironment) -> BTreeSet<StackChange> {
+    // Only an overlay inherits: it lists the files of the environment below it before its own.
+    let below: Vec<&ObservedEnvironment> = input
+        .observed
+        .environments
+        .values()
+        .filter(|other| is_below(&other.render.stack.files, &environment.render.stack.files))
+        .collect();
+    let mut dropped = BTreeSet::new();
+    for (service, spec) in &environment.render.services {
+        let is_inherited = |port: &PortMapping| {
+            let base_specs = below.iter().filter_map(|base| base.render.services.get(service));
+            base_specs.into_iter().any(|base_spec| base_spec.ports.contains(port))
+        };
+        let (inherited, own): (Vec<_>, Vec<_>) = spec.ports.iter().partition(|port| is_inherited(port));
+        for port in inherited {
+            if own.iter().any(|p| p.target == port.target && p.protocol == port.protocol) {
+                dropped.insert(StackChange::PortDropped { service: service.clone(), port: port.clone() });
+            }
+        }
+    }
+    dropped
+}
+
+fn is_below(base: &[std::path::PathBuf], files: &[std::path::PathBuf]) -> bool {
+    base.len() < files.len() && files.starts_with(base)
+}
+
+/// The host ports that are kept of what the files ask for, before any is moved.
+fn kept_ports(input: &PlanInput<'_>, environment: &ObservedEnvironment) -> Vec<(ServiceName, PortMapping)> {
+    let dropped: Vec<_> = dropped_ports(input, environment).into_iter().collect();
+    let services = environment.render.services.iter();
+    let kept = services.flat_map(|(service, spec)| {
+        spec.changed(service, &dropped).ports.into_iter().map(|port| (service.clone(), port))
+    });
+    kept.filter(|(_, port)| port.published.is_some()).collect()
+}
+
+/// Host ports that another environment publishes too. One that can't be moved, since there is no such port or the stack
+/// publishes it already, stays, and is refused by the isolation gate.
+fn moved_ports(
+    input: &PlanInput<'_>,
+    environment: &ObservedEnvironment,
+    beside: &Beside,
+) -> Vec<StackChange> {
+    let Some(offset) = beside.port_offset else { return Vec::new() };
+    let own = kept_ports(input, environment);
+    let theirs: Vec<_> = others(input, environment).flat_map(|other| kept_ports(input, other)).collect();
+    let moved = own.iter().filter(|(_, port)| theirs.iter().any(|(_, other)| collide(port, other)));
+    moved
+        .filter_map(|(service, port)| {
+            let to = port.published?.checked_add(offset.get())?;
+            let there = PortMapping { published: Some(to), ..port.clone() };
+            let is_taken = own.iter().any(|(_, other)| collide(other, &there));
+            let (service, port) = (service.clone(), port.clone());
+            (!is_taken).then_some(StackChange::PortMoved { service, port, to })
+        })
+        .collect()
+}
+
+/// Container names that another environment gives too.
+fn renamed_containers(
+    input: &PlanInput<'_>,
+    environment: &ObservedEnvironment,
+    beside: &Beside,
+) -> Vec<StackChange> {
+    let Some(suffix) = &beside.container_suffix else { return Vec::new() };
+    let theirs: BTreeSet<_> = others(input, environment)
+        .flat_map(|other| other.render.services.values())
+        .filter_map(|spec| spec.container_name.as_ref())
+        .collect();
+    let named = environment.render.services.iter().filter_map(|(service, spec)| {
+        let name = spec.container_name.as_ref().filter(|name| theirs.contains(name))?;
+        let to = format!("{name}{suffix}");
+        Some(StackChange::ContainerRenamed { service: service.clone(), name: name.clone(), to })
+    });
+    named.collect()
+}
