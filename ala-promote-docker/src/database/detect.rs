@@ -1,7 +1,7 @@
 //! Which services are databases. Images tell; names don't.
 
-use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, DatabaseTarget};
-use ala_promote_core::domain::{Container, Render, ServiceName, ServiceSpec};
+use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
+use ala_promote_core::domain::{Container, DatabaseKind, Render, ServiceDatabase, ServiceName, ServiceSpec};
 use futures_util::future::try_join_all;
 
 use super::server::{Server, configured, from_environment, server_of};
@@ -17,7 +17,7 @@ impl Databases {
         &self,
         render: &Render,
         containers: &[Container],
-    ) -> BackendResult<Vec<DatabaseTarget>> {
+    ) -> BackendResult<Vec<ServiceDatabase>> {
         let looks = render.services.iter().map(|(service, spec)| self.detect_one(service, spec, containers));
         Ok(try_join_all(looks).await?.into_iter().flatten().collect())
     }
@@ -27,7 +27,7 @@ impl Databases {
         service: &ServiceName,
         spec: &ServiceSpec,
         containers: &[Container],
-    ) -> BackendResult<Option<DatabaseTarget>> {
+    ) -> BackendResult<Option<ServiceDatabase>> {
         let of_service = || containers.iter().filter(|container| &container.service == service);
         let container = of_service().find(|container| container.is_running()).or_else(|| of_service().next());
         let running = container.is_some_and(Container::is_running);
@@ -36,8 +36,9 @@ impl Databases {
             None => self.server_to_be(spec).await?,
         };
         let Some(server) = server else { return Ok(None) };
-        Ok(Some(DatabaseTarget {
+        Ok(Some(ServiceDatabase {
             service: service.clone(),
+            kind: DatabaseKind::PostgreSql,
             database: server.database().to_owned(),
             user: server.user,
             running,
