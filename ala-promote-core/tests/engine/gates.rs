@@ -449,7 +449,7 @@ async fn of_several_databases_one_must_be_named() {
     host.settings.backup.database = one("db");
     passes(&host, "production", Verb::Promote).await;
     host.settings.backup.database = one("frontend");
-    says(&refusal(&host, "production", Verb::Promote).await, &["frontend", "is no PostgreSQL database"]);
+    says(&refusal(&host, "production", Verb::Promote).await, &["frontend", "is no database of PostgreSQL"]);
     host.settings.backup.database = one("nobody");
     says(&refusal(&host, "production", Verb::Promote).await, &["nobody", "has no container"]);
     host.settings.backup.database = listed(&["db", "nobody"]);

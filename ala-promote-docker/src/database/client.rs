@@ -2,8 +2,9 @@
 //! container of their own.
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
+use ala_promote_core::domain::DatabaseKind;
 
-use super::QUESTION_LIMIT;
+use super::{QUESTION_LIMIT, mysql};
 use crate::engine::Engine;
 use crate::error::shorten;
 use crate::exec::{self, Exec};
@@ -15,6 +16,8 @@ const LOCK_WAIT: &str = "--lock-wait-timeout=60s";
 /// What is needed to run them. Passwords are in none of it.
 pub(super) struct Client<'a> {
     pub(super) engine: &'a Engine,
+    /// What kind of database it is.
+    pub(super) kind: DatabaseKind,
     /// The id of the container that they run in.
     pub(super) container: String,
     /// How people call that container.
@@ -34,14 +37,19 @@ pub(super) struct Client<'a> {
 impl<'a> Client<'a> {
     /// What one statement gives.
     pub(super) async fn ask(&self, statement: &str, what: &str) -> BackendResult<String> {
-        let psql = ["psql", "-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"];
-        let command = self.command(psql.iter().chain(&["-c", statement]).copied());
-        self.short(command, what).await
+        let psql: &[&str] = &["psql", "-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-c", statement];
+        let mysql: &[&str] = &["mysql", "--batch", "--skip-column-names", "-e", statement];
+        let words = if self.is_mysql() { mysql } else { psql };
+        self.short(self.command(words.iter().copied()), what).await
     }
 
     /// The database's size on its disk, in bytes.
     pub(super) async fn size(&self, what: &str) -> BackendResult<u64> {
-        let said = self.ask("SELECT pg_database_size(current_database())", what).await?;
+        let statement = match self.is_mysql() {
+            true => mysql::SIZE,
+            false => "SELECT pg_database_size(current_database())",
+        };
+        let said = self.ask(statement, what).await?;
         said.parse().map_err(|_| {
             BackendError::new(BackendErrorKind::Failed, what, "the server's answer is no number")
         })
@@ -49,13 +57,52 @@ impl<'a> Client<'a> {
 
     /// Begins a dump. The server knows its session by `application`.
     pub(super) async fn dump(&self, application: &str, what: &str) -> BackendResult<Exec<'a>> {
-        let pg_dump = ["pg_dump", "--clean", "--if-exists", "--no-password", LOCK_WAIT];
-        let environment = vec![format!("PGAPPNAME={application}")];
-        Exec::start(self.engine, &self.container, self.command(pg_dump), environment, what).await
+        let pg_dump: &[&str] = &["pg_dump", "--clean", "--if-exists", "--no-password", LOCK_WAIT];
+        let words = if self.is_mysql() { &mysql::DUMP[..] } else { pg_dump };
+        let environment = vec![format!("PGAPPNAME={application}"), format!("ALA_PROMOTE_DUMP={application}")];
+        let command = self.command(words.iter().copied());
+        Exec::start(self.engine, &self.container, command, environment, what).await
+    }
+
+    /// Refuses what could only be dumped into a file that fits no moment, or of which nobody knows what to dump.
+    pub(super) async fn check_content(&self, what: &str) -> BackendResult<()> {
+        let failed = |detail: String, hint: &str| {
+            Err(BackendError::new(BackendErrorKind::Failed, what, detail).with_hint(hint))
+        };
+        if !self.is_mysql() {
+            return Ok(());
+        }
+        if self.database.is_empty() {
+            let detail = format!("the variables of {} name no database", self.place);
+            return failed(
+                detail,
+                "set MYSQL_DATABASE or MARIADB_DATABASE, or back it up by a `command` of your own",
+            );
+        }
+        let tables = self.ask(mysql::UNSAFE_TABLES, what).await?;
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let tables = tables.lines().collect::<Vec<_>>().join(", ");
+        let detail =
+            format!("tables without transactions change while they are dumped: {}", shorten(&tables));
+        failed(
+            detail,
+            "ALTER TABLE … ENGINE=InnoDB; or back it up by a `command` of your own that locks them",
+        )
+    }
+
+    fn is_mysql(&self) -> bool {
+        self.kind == DatabaseKind::MySql
     }
 
     /// Ends sessions of dumps of ours in this database, of the applications that the pattern of `LIKE` means.
     pub(super) async fn end_sessions(&self, applications: &str) -> BackendResult<()> {
+        if self.is_mysql() {
+            let pattern = applications.replace('.', "[.]").replace('%', ".*");
+            let command = ["sh", "-c", mysql::END_DUMPS, "sh", &pattern].map(str::to_owned).to_vec();
+            return self.short(command, "end dumps that were left").await.map(drop);
+        }
         let statement = format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
              WHERE datname = current_database() AND usename = current_user AND application_name LIKE '{applications}'"

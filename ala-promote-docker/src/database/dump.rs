@@ -75,6 +75,7 @@ impl Databases {
         target: &ServiceDatabase,
     ) -> BackendResult<(Written, BackedUp)> {
         let client = self.inside(job.stack, target, job.what).await?;
+        client.check_content(job.what).await?;
         // Also those of operations that were killed: they hold locks on every table, and the next release's migration
         // would wait for them. No other is at work: the project's lock is ours.
         client.end_sessions(&format!("{APPLICATION}%")).await?;
@@ -218,7 +219,7 @@ impl Job<'_> {
             }
         }
         match exec.exit_code().await? {
-            0 => output.finish(what).await,
+            0 => output.finish(client.kind, what).await,
             code => Err(client.failure(what, code, &String::from_utf8_lossy(&stderr))),
         }
     }

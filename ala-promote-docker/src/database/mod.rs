@@ -5,6 +5,7 @@ mod client;
 mod detect;
 mod dump;
 mod files;
+mod mysql;
 mod output;
 mod outside;
 mod server;
@@ -16,7 +17,8 @@ use std::time::Duration;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, Call, Database, Room};
 use ala_promote_core::domain::{
-    BackupManifest, Container, DatabaseTarget, OperationId, Render, Secret, ServiceDatabase, StackRef,
+    BackupManifest, Container, DatabaseKind, DatabaseTarget, OperationId, Render, Secret, ServiceDatabase,
+    StackRef,
 };
 use async_trait::async_trait;
 
@@ -70,10 +72,17 @@ impl Databases {
         let name = &look.container.name;
         Ok(Client {
             engine: &self.engine,
+            kind: target.kind,
             container: look.container.id.clone(),
             place: name.clone(),
-            script: server::WITH_PASSWORD,
-            login: ["-U", user, "-d", database].map(str::to_owned).to_vec(),
+            script: match target.kind {
+                DatabaseKind::MySql => mysql::WITH_PASSWORD,
+                _ => server::WITH_PASSWORD,
+            },
+            login: match target.kind {
+                DatabaseKind::MySql => ["-u", user, database].map(str::to_owned).to_vec(),
+                _ => ["-U", user, "-d", database].map(str::to_owned).to_vec(),
+            },
             database: database.clone(),
             scrub: Scrubber::of_container(&look.inspect),
             hint: format!("see whether the database of `{service}` is up: `docker logs {name}`"),
@@ -83,7 +92,11 @@ impl Databases {
     async fn size(&self, stack: &StackRef, target: &DatabaseTarget) -> BackendResult<u64> {
         let what = format!("look how large {target} is");
         match target {
-            DatabaseTarget::Service(database) => self.inside(stack, database, &what).await?.size(&what).await,
+            DatabaseTarget::Service(database) => {
+                let client = self.inside(stack, database, &what).await?;
+                client.check_content(&what).await?;
+                client.size(&what).await
+            }
             DatabaseTarget::Url(database) => {
                 let client = self.open(stack, database, None, &what).await?;
                 let size = async {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
+use ala_promote_core::domain::DatabaseKind;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
@@ -60,14 +61,14 @@ impl Output {
     }
 
     /// Makes sure that it is a whole dump, and on the disk; gives the server's version.
-    pub(super) async fn finish(mut self, what: &str) -> BackendResult<(Written, String)> {
+    pub(super) async fn finish(mut self, kind: DatabaseKind, what: &str) -> BackendResult<(Written, String)> {
         self.sync().await?;
-        self.ends.check().map_err(|missing| {
+        self.ends.check(kind).map_err(|missing| {
             BackendError::new(BackendErrorKind::Failed, what, format!("the dump is no whole one: {missing}"))
         })?;
         self.is_kept = true;
         let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
-        let server_version = self.ends.server_version().unwrap_or_else(|| "unknown".to_owned());
+        let server_version = self.ends.server_version(kind).unwrap_or_else(|| "unknown".to_owned());
         Ok((Written { bytes: self.bytes, sha256 }, server_version))
     }
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
-use ala_promote_core::domain::{OperationId, StackRef, UrlDatabase};
+use ala_promote_core::domain::{DatabaseKind, OperationId, StackRef, UrlDatabase};
 use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig};
 use bollard::query_parameters::{
     CreateContainerOptions, RemoveContainerOptionsBuilder, StartContainerOptions,
@@ -69,6 +69,7 @@ impl Databases {
         let id = self.create(target, operation, what).await?;
         let client = Client {
             engine: &self.engine,
+            kind: DatabaseKind::PostgreSql,
             container: id,
             place,
             script: WITH_URL,

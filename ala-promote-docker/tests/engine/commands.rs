@@ -75,7 +75,8 @@ async fn a_command_s_standard_output_is_the_backup() {
 #[tokio::test]
 async fn a_command_that_fails_or_writes_nothing_leaves_no_file() {
     let Some(script) = Script::new().await else { return };
-    let error = script.run("echo half; echo 'no access with hunter2000' >&2; exit 3", 20, &Call::silent()).await;
+    let error =
+        script.run("echo half; echo 'no access with hunter2000' >&2; exit 3", 20, &Call::silent()).await;
     let said = error.unwrap_err().to_string();
     assert!(said.contains("exit code 3") && said.contains("no access with <TOKEN>"), "{said}");
     let error = script.run("true", 20, &Call::silent()).await.unwrap_err();

@@ -16,6 +16,8 @@ mod images;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod mysql;
+#[cfg(test)]
 mod outside;
 #[cfg(test)]
 mod probes;

@@ -115,11 +115,16 @@ async fn what_stands_in_the_way_of_a_dump_from_outside_is_said_before() {
 
         db.url_database().image = "example.com/nobody/has:1".parse().unwrap();
         let said = db.refusal().await;
-        assert!(said.contains("does not have the image") && said.contains("docker pull example.com/"), "{said}");
+        assert!(
+            said.contains("does not have the image") && said.contains("docker pull example.com/"),
+            "{said}"
+        );
         db.url_database().image = IMAGE.parse().unwrap();
 
         let key = db.target.label().to_owned();
-        let env = |value: &str| std::fs::write(db.stage.dir.path().join(".env"), format!("{key}={value}\n")).unwrap();
+        let env = |value: &str| {
+            std::fs::write(db.stage.dir.path().join(".env"), format!("{key}={value}\n")).unwrap()
+        };
         env(&format!("postgres://ala_user:{ENCODED}x@db/ala_production"));
         let said = db.refusal().await;
         assert!(said.contains("password authentication failed"), "{said}");

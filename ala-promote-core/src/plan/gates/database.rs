@@ -117,7 +117,8 @@ fn left_out(
 
 fn not_a_database(input: &PlanInput<'_>, service: &ServiceName) -> Finding {
     let has_container = input.target().is_some_and(|target| target.containers_of(service).next().is_some());
-    let what = if has_container { "is no PostgreSQL database" } else { "has no container" };
+    let what =
+        if has_container { "is no database of PostgreSQL, MySQL or MariaDB" } else { "has no container" };
     Finding::refuse(GATE, format!("service {service}, named in the config as the database, {what}"))
         .mend("start it, or correct `service` of [backup] or [[backup.databases]] in ala-promote.toml")
 }
@@ -130,7 +131,10 @@ fn none_found(input: &PlanInput<'_>) -> Vec<Finding> {
             "no database and no volume was found, so there is nothing to back up",
         )];
     }
-    let finding = Finding::refuse(GATE, "no PostgreSQL database was found, but data is kept in volumes");
+    let finding = Finding::refuse(
+        GATE,
+        "no database of PostgreSQL, MySQL or MariaDB was found, but data is kept in volumes",
+    );
     let finding = volumes.iter().fold(finding, |f, volume| f.seen(format!("volume {volume}")));
     vec![
         finding
