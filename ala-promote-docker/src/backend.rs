@@ -89,13 +89,14 @@ impl DockerBackend {
             )
             .with_hint("install Docker Compose v2: the package docker-compose-plugin or docker-compose-v2"));
         }
+        let compose = Arc::new(compose);
         let shared = || Arc::clone(&engine);
         Ok(Self {
             description: format!("{}, {}", describe(&engine), compose.describe()),
             source: Git::with_lock(&environment, slot.clone()),
             images: Images::new(shared()),
-            stacks: DockerStacks::new(shared(), compose, address.clone()),
-            databases: Databases::new(shared()),
+            stacks: DockerStacks::new(shared(), Arc::clone(&compose), address.clone()),
+            databases: Databases::new(shared(), compose),
             probes: Probes::new(shared(), address)?,
             locks: Locks::new(shared(), slot),
             witnesses: Witnesses::new(shared()),

@@ -8,6 +8,7 @@ use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures_util::{Stream, StreamExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::engine::Engine;
@@ -46,10 +47,22 @@ impl<'a> Exec<'a> {
         environment: Vec<String>,
         what: impl Into<String>,
     ) -> BackendResult<Self> {
-        let what = what.into();
+        Self::start_with(engine, container, command, environment, None, what.into()).await
+    }
+
+    /// The same, with something on its standard input, which may be secret.
+    async fn start_with(
+        engine: &'a Engine,
+        container: &str,
+        command: Vec<String>,
+        environment: Vec<String>,
+        input: Option<&[u8]>,
+        what: String,
+    ) -> BackendResult<Self> {
         let options = CreateExecOptions {
             cmd: Some(command),
             env: Some(environment),
+            attach_stdin: Some(input.is_some()),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             ..CreateExecOptions::default()
@@ -59,7 +72,16 @@ impl<'a> Exec<'a> {
         // Larger pieces than the default, since a dump is gigabytes.
         let start = StartExecOptions { output_capacity: Some(64 << 10), ..StartExecOptions::default() };
         match docker.start_exec(&id, Some(start)).await.map_err(|e| engine_error(&what, e))? {
-            StartExecResults::Attached { output, .. } => Ok(Self { engine, id, what, output }),
+            StartExecResults::Attached { output, input: mut stdin } => {
+                if let Some(bytes) = input {
+                    let given = async {
+                        stdin.write_all(bytes).await?;
+                        stdin.shutdown().await
+                    };
+                    given.await.map_err(|error| engine_error(&what, Error::IOError { err: error }))?;
+                }
+                Ok(Self { engine, id, what, output })
+            }
             StartExecResults::Detached => Err(BackendError::new(
                 BackendErrorKind::Failed,
                 what,
@@ -102,8 +124,30 @@ pub(crate) async fn run(
     what: &str,
     limit: Duration,
 ) -> BackendResult<Ended> {
+    let started = Exec::start_with(engine, container, command, environment, None, what.to_owned());
+    to_its_end(started, what, limit).await
+}
+
+/// Runs a short command to its end, with something secret on its standard input.
+pub(crate) async fn run_with_input(
+    engine: &Engine,
+    container: &str,
+    command: Vec<String>,
+    input: &[u8],
+    what: &str,
+    limit: Duration,
+) -> BackendResult<Ended> {
+    let started = Exec::start_with(engine, container, command, Vec::new(), Some(input), what.to_owned());
+    to_its_end(started, what, limit).await
+}
+
+async fn to_its_end<'a>(
+    started: impl Future<Output = BackendResult<Exec<'a>>>,
+    what: &str,
+    limit: Duration,
+) -> BackendResult<Ended> {
     let whole = async {
-        let mut exec = Exec::start(engine, container, command, environment, what).await?;
+        let mut exec = started.await?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         while let Some(frame) = exec.output.next().await {
             match frame.map_err(|e| engine_error(what, e))? {

@@ -93,6 +93,7 @@ impl Git {
             limit: how.limit,
             cancel: how.cancel,
             lines: how.lines,
+            into: None,
         };
         process.run(&self.lock).await.map(Some)
     }

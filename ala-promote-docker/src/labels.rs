@@ -24,10 +24,12 @@ pub(crate) const SWARM_SERVICE: &str = "com.docker.swarm.service.id";
 /// The name of a stack that Swarm runs.
 pub(crate) const SWARM_STACK: &str = "com.docker.stack.namespace";
 
-/// The operation that runs a hook in this container.
+/// The operation that runs something in this container.
 pub(crate) const OPERATION: &str = "ala-promote.operation";
 /// The hook that runs in this container.
 pub(crate) const HOOK: &str = "ala-promote.hook";
+/// The database outside of its stack that this container is for, by the key that holds its URL.
+pub(crate) const BACKUP: &str = "ala-promote.backup";
 
 /// The id of the container that this one was made again from.
 pub(crate) const RESTORED_FROM: &str = "ala-promote.restored-from";

@@ -77,6 +77,8 @@ pub(crate) struct Process<'a> {
     pub(crate) cancel: Option<&'a CancelToken>,
     /// Takes the lines of both outputs while it runs; `None` where standard output is a result.
     pub(crate) lines: Option<LineSink<'a>>,
+    /// What the child writes its standard output to; `None`: a file of ours without a name.
+    pub(crate) into: Option<&'a File>,
 }
 
 /// What becomes of processes that a child leaves in its group when it ends by itself.
@@ -90,7 +92,7 @@ enum Rest {
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,
-    /// Standard output; empty where its lines were passed on.
+    /// Standard output; empty where its lines were passed on, or it went elsewhere.
     pub(crate) stdout: Vec<u8>,
     /// The last lines of standard error, and of standard output where its lines were passed on.
     pub(crate) last_lines: Vec<String>,
@@ -119,6 +121,7 @@ impl Process<'_> {
         // The group's id is that of its first process.
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let mut output = Output::new(stdout, stderr, self.lines);
+        output.is_elsewhere = self.into.is_some();
         let ended = self.wait(&mut child, &mut output).await;
         if ended.is_err() {
             stop(&mut child, group).await;
@@ -134,7 +137,11 @@ impl Process<'_> {
     fn spawn(&self, lock: &LockSlot) -> std::io::Result<(Child, File, File)> {
         // Files without a name: nothing is left behind however we or the child end.
         let folder = self.environment.get("TMPDIR").map_or("/tmp", String::as_str);
-        let (stdout, stderr) = (tempfile::tempfile_in(folder)?, tempfile::tempfile_in(folder)?);
+        let stdout = match self.into {
+            Some(file) => file.try_clone()?,
+            None => tempfile::tempfile_in(folder)?,
+        };
+        let stderr = tempfile::tempfile_in(folder)?;
         let child = Command::new(self.program)
             .args(&self.args)
             .current_dir(self.dir)
@@ -199,16 +206,19 @@ struct Output<'a> {
     stderr: Tail,
     lines: Option<LineSink<'a>>,
     last_lines: VecDeque<String>,
+    /// Whether standard output is not ours to read.
+    is_elsewhere: bool,
 }
 
 impl<'a> Output<'a> {
     fn new(stdout: File, stderr: File, lines: Option<LineSink<'a>>) -> Self {
-        Self { stdout: Tail::new(stdout), stderr: Tail::new(stderr), lines, last_lines: VecDeque::new() }
+        let (stdout, stderr) = (Tail::new(stdout), Tail::new(stderr));
+        Self { stdout, stderr, lines, last_lines: VecDeque::new(), is_elsewhere: false }
     }
 
     fn poll(&mut self, ended: bool) {
         let mut found = Vec::new();
-        if self.lines.is_some() {
+        if self.lines.is_some() && !self.is_elsewhere {
             self.stdout.poll(ended, &mut found);
         }
         self.stderr.poll(ended, &mut found);
@@ -224,7 +234,7 @@ impl<'a> Output<'a> {
     }
 
     fn take_stdout(&self) -> Result<Vec<u8>, String> {
-        if self.lines.is_some() {
+        if self.lines.is_some() || self.is_elsewhere {
             return Ok(Vec::new());
         }
         let file = &self.stdout.file;
@@ -323,6 +333,7 @@ mod tests {
             limit: Duration::from_secs(20),
             cancel: None,
             lines: None,
+            into: None,
         }
     }
 

@@ -30,7 +30,7 @@ use crate::snapshot::Snapshots;
 #[derive(Debug)]
 pub(crate) struct DockerStacks {
     engine: Arc<Engine>,
-    compose: Compose,
+    compose: Arc<Compose>,
     containers: Containers,
     images: Images,
     port_holders: PortHolders,
@@ -38,7 +38,7 @@ pub(crate) struct DockerStacks {
 }
 
 impl DockerStacks {
-    pub(crate) fn new(engine: Arc<Engine>, compose: Compose, address: Address) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, compose: Arc<Compose>, address: Address) -> Self {
         Self {
             compose,
             containers: Containers::new(Arc::clone(&engine)),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ala_promote_core::domain::{ImageIdentity, StackRef, StepId};
+use ala_promote_core::domain::{BackupCommand, DatabaseTarget, ImageIdentity, StackRef, StepId};
 use ala_promote_core::plan::{Action, Finding, ImageSource, Plan};
 
 use super::table::Table;
@@ -68,10 +68,20 @@ fn backups(plan: &Plan) -> impl Iterator<Item = String> {
     plan.steps().filter_map(move |step| match &step.action {
         Action::Backup { database, file, .. } => {
             let file = dir.map_or_else(|| file.clone(), |dir| text::seen_from(file, dir));
-            Some(format!("Backup:    {} of {} to {}", database.database, database.service, file.display()))
+            Some(format!("Backup:    {} to {}", told(database), file.display()))
         }
         _ => None,
     })
+}
+
+/// What is backed up, and what that proves.
+fn told(database: &DatabaseTarget) -> String {
+    match database {
+        DatabaseTarget::Command(BackupCommand { name, command, .. }) => {
+            format!("{name} by the command `{}`, content not checked,", command.join(" "))
+        }
+        database => database.to_string(),
+    }
 }
 
 /// A gate's note, on as few lines as it has.

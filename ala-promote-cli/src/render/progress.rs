@@ -117,7 +117,11 @@ impl<'a> Progress<'a> {
         let file = dir.map_or_else(|| manifest.file.clone(), |dir| text::seen_from(&manifest.file, dir));
         let hash = manifest.sha256.get(..12).unwrap_or(&manifest.sha256);
         let size = text::bytes(manifest.bytes);
-        format!("✅ Database backed up: {} ({size}, SHA-256 {hash}…)", file.display())
+        let by = match manifest.of.is_checked() {
+            true => "✅ Database backed up",
+            false => "✅ Backed up by command, content not checked",
+        };
+        format!("{by}: {} ({size}, SHA-256 {hash}…)", file.display())
     }
 
     fn stage_finished(&self, stage: StageKind) {

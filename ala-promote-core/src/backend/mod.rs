@@ -9,6 +9,6 @@ pub use call::{Call, CancelToken};
 pub use clock::Clock;
 pub use error::{BackendError, BackendErrorKind, BackendResult};
 pub use ports::{
-    Acquired, Backend, Builder, Database, DatabaseTarget, Fetched, Hooks, ImageStore, Lock, LockGuard,
-    LockHolder, LockScope, PortHolder, Probe, Room, Source, Stacks, Witness, Witnessed,
+    Acquired, Backend, Builder, Database, Fetched, Hooks, ImageStore, Lock, LockGuard, LockHolder, LockScope,
+    PortHolder, Probe, Room, Source, Stacks, Witness, Witnessed,
 };

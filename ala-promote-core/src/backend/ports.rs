@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::{BackendResult, Call};
 use crate::config::Settings;
 use crate::domain::{
-    Actor, BackupManifest, Container, EnvironmentName, HealthTarget, HookCommand, ImageId, ImageIdentity,
-    ImageReference, OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render, ServiceHealth,
-    ServiceName, SourceState, StackRef,
+    Actor, BackupManifest, Container, DatabaseTarget, EnvironmentName, HealthTarget, HookCommand, ImageId,
+    ImageIdentity, ImageReference, OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render,
+    Secret, ServiceDatabase, ServiceHealth, ServiceName, SourceState, StackRef,
 };
 
 /// All ports of one backend.
@@ -194,17 +194,24 @@ pub enum Fetched {
 pub trait Database: Send + Sync {
     /// Which of these containers are databases that can be backed up, and how.
     /// - Looks at the image, not at names.
-    async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<DatabaseTarget>>;
+    async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<ServiceDatabase>>;
+
+    /// The URL that a key of the stack's env file holds, as the stack itself would read it; `None` where the file does not
+    /// set it, or to nothing.
+    async fn url(&self, stack: &StackRef, key: &str) -> BackendResult<Option<Secret>>;
 
     /// Free space for `file`, and the size of the database, in bytes.
+    /// - Fails where a dump would fail at once: a database that does not answer, an image that is not there, a `pg_dump`
+    ///   older than the server. What a command will write is not known: 0.
     async fn room(&self, stack: &StackRef, target: &DatabaseTarget, file: &Path) -> BackendResult<Room>;
 
     /// Dumps the database to `file` and writes its manifest.
     /// - The dump is streamed; `file` appears under its name only when it is complete and synced.
     /// - An existing `file` is never overwritten, but for a complete one with its manifest that this very operation
     ///   made, which is returned.
-    /// - A dump that was cut anywhere is an error, and leaves no `file`.
-    /// - Stops at once when cancelled.
+    /// - A dump that was cut anywhere is an error, and leaves no `file`. A command's output is taken for whole when it
+    ///   exited with 0 and wrote something.
+    /// - Stops at once when cancelled. However it ended, nothing of it is at work any more.
     async fn dump(
         &self,
         stack: &StackRef,
@@ -217,21 +224,15 @@ pub trait Database: Send + Sync {
     /// Ensures that nothing incomplete is left of a dump to `file` that this operation began, also where it was killed.
     /// - A complete backup stays, with its manifest: it is true, and harms nothing.
     /// - Files of other operations stay.
+    /// - Nothing that the dump made on the engine is left. Its session in the database is ended, if the database answers.
     /// - Succeeds when there is nothing, not even a folder.
-    async fn discard_partial(&self, operation: &OperationId, file: &Path) -> BackendResult<()>;
-}
-
-/// A database that can be backed up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatabaseTarget {
-    /// Its service.
-    pub service: ServiceName,
-    /// The database's name.
-    pub database: String,
-    /// The role to connect as.
-    pub user: String,
-    /// Whether its container runs now.
-    pub running: bool,
+    async fn discard_partial(
+        &self,
+        stack: &StackRef,
+        target: &DatabaseTarget,
+        operation: &OperationId,
+        file: &Path,
+    ) -> BackendResult<()>;
 }
 
 /// Space for a backup.

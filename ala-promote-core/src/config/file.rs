@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::settings::HookedVerb;
 use super::value::{HumanDuration, WrittenPath};
-use crate::domain::{EnvironmentName, HookMoment, HookName, ProjectName, ServiceName};
+use crate::domain::{BackupName, EnvironmentName, HookMoment, HookName, ProjectName, ServiceName};
 
 /// The format that this code writes about and reads.
 pub(super) const FORMAT_VERSION: i64 = 1;
@@ -116,7 +116,13 @@ pub(super) struct IsolationTable {
 )]
 pub(super) struct BackupTable {
     pub(super) dir: Option<WrittenPath>,
-    pub(super) service: Option<ServiceName>,
+    pub(super) service: Option<Spanned<ServiceName>>,
+    pub(super) url_env: Option<Spanned<String>>,
+    pub(super) image: Option<Spanned<String>>,
+    pub(super) network: Option<Spanned<String>>,
+    pub(super) name: Option<Spanned<BackupName>>,
+    pub(super) command: Option<Spanned<Vec<String>>>,
+    pub(super) timeout: Option<Spanned<HumanDuration>>,
     #[serde(default)]
     pub(super) databases: Vec<Spanned<BackupDatabaseTable>>,
     pub(super) none: Option<Spanned<String>>,
@@ -124,9 +130,18 @@ pub(super) struct BackupTable {
 
 /// An entry of `[[backup.databases]]`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table: [[backup.databases]] with `service`")]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: [[backup.databases]] with `service`, or `url_env` and `image`, or `name` and `command`"
+)]
 pub(super) struct BackupDatabaseTable {
-    pub(super) service: Spanned<ServiceName>,
+    pub(super) service: Option<Spanned<ServiceName>>,
+    pub(super) url_env: Option<Spanned<String>>,
+    pub(super) image: Option<Spanned<String>>,
+    pub(super) network: Option<Spanned<String>>,
+    pub(super) name: Option<Spanned<BackupName>>,
+    pub(super) command: Option<Spanned<Vec<String>>>,
+    pub(super) timeout: Option<Spanned<HumanDuration>>,
 }
 
 /// `[retention]`.

@@ -73,7 +73,7 @@ fn one(
             service: written.service.as_ref().map(|service| service.get_ref().clone()),
             command: command(source, &written.command)?,
             undo,
-            timeout: timeout(source, written.timeout.as_ref())?,
+            timeout: timeout(source, written.timeout.as_ref(), DEFAULT_TIMEOUT)?,
         },
         environment: environment.clone(),
         at: written.at,
@@ -102,8 +102,9 @@ pub(super) fn command(source: &Source, written: &Spanned<Vec<String>>) -> Result
 pub(super) fn timeout(
     source: &Source,
     written: Option<&Spanned<HumanDuration>>,
+    default: Duration,
 ) -> Result<Duration, SettingsError> {
-    let Some(written) = written else { return Ok(DEFAULT_TIMEOUT) };
+    let Some(written) = written else { return Ok(default) };
     let [least, most] = TIMEOUT_BOUNDS;
     let (HumanDuration(value), span): (_, Range<usize>) = (*written.get_ref(), written.span());
     if (least..=most).contains(&value) {

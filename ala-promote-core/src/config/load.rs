@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::conventions::{self, BACKUP_DIR, CONFIG_FILE, STAGING, STATE_DIR};
+use super::backup::backup;
+use super::conventions::{self, CONFIG_FILE, STAGING, STATE_DIR};
 use super::environments::environments;
 use super::error::{Place, SettingsError};
-use super::file::{BackupTable, ConfigFile, HealthTable, IsolationTable, RetentionTable, ServiceTable};
+use super::file::{ConfigFile, HealthTable, IsolationTable, RetentionTable, ServiceTable};
 use super::hooks::hooks;
 use super::paths::absolute;
 use super::settings::{
-    BackupSettings, DatabaseChoice, EnvironmentSettings, HealthSettings, IsolationSettings, Retention,
-    ServiceSettings, Settings,
+    EnvironmentSettings, HealthSettings, IsolationSettings, Retention, ServiceSettings, Settings,
 };
 use super::source::Source;
 use super::value::{self, HumanDuration};
@@ -23,7 +23,7 @@ use crate::domain::{EnvironmentName, ServiceName};
 /// Where published ports answer: wins over the config file.
 pub const ENGINE_ADDRESS_VARIABLE: &str = "ALA_PROMOTE_ENGINE_ADDRESS";
 
-const LONGEST_REASON: usize = 500;
+pub(super) const LONGEST_REASON: usize = 500;
 const LONGEST_DISPLAY: usize = 60;
 const TIMEOUT_BOUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3600)];
 const WINDOW_BOUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(900)];
@@ -213,54 +213,6 @@ fn isolation(source: &Source, table: &IsolationTable) -> Result<IsolationSetting
         source.error(&written.span(), problem).with_hint(hint)
     })?;
     Ok(IsolationSettings { shared_networks, mounted_code: Some(reason) })
-}
-
-fn backup(source: &Source, dir: &Path, table: &BackupTable) -> Result<BackupSettings, SettingsError> {
-    let written = table.dir.as_ref().map_or(Path::new(BACKUP_DIR), |written| written.as_path());
-    let listed = table.databases.first().map(Spanned::span);
-    let database = match (&table.service, listed, &table.none) {
-        (None, None, None) => DatabaseChoice::Detect,
-        (Some(service), None, None) => DatabaseChoice::Service(service.clone()),
-        (None, Some(_), None) => DatabaseChoice::Services(listed_services(source, table)?),
-        (None, None, Some(none)) => {
-            let reason = none.get_ref().trim().to_owned();
-            value::shown_text(&reason, LONGEST_REASON).map_err(|problem| {
-                let hint = "say why no backup is needed: it is shown in every plan";
-                source.error(&none.span(), problem).with_hint(hint)
-            })?;
-            DatabaseChoice::None { reason }
-        }
-        (Some(service), _, Some(none)) => {
-            let problem =
-                format!("[backup] has both `service = \"{service}\"` and `none`; only one can be meant");
-            return Err(source.error(&none.span(), problem));
-        }
-        (None, Some(_), Some(none)) => {
-            let problem = "[backup] has both [[backup.databases]] and `none`; only one can be meant";
-            return Err(source.error(&none.span(), problem));
-        }
-        (Some(service), Some(listed), None) => {
-            let problem = format!(
-                "[backup] has both `service = \"{service}\"` and [[backup.databases]]; only one can be meant"
-            );
-            return Err(source.error(&listed, problem));
-        }
-    };
-    Ok(BackupSettings { dir: absolute(dir, written), database })
-}
-
-/// The services of `[[backup.databases]]`, each once: their backups are named by them.
-fn listed_services(source: &Source, table: &BackupTable) -> Result<Vec<ServiceName>, SettingsError> {
-    let mut services: Vec<ServiceName> = Vec::new();
-    for entry in &table.databases {
-        let written = &entry.get_ref().service;
-        if services.contains(written.get_ref()) {
-            let problem = format!("service `{}` is listed twice in [[backup.databases]]", written.get_ref());
-            return Err(source.error(&written.span(), problem));
-        }
-        services.push(written.get_ref().clone());
-    }
-    Ok(services)
 }
 
 fn retention(source: &Source, table: &RetentionTable) -> Result<Retention, SettingsError> {

@@ -3,6 +3,7 @@
 //! [`find_dir`] tells the folder, [`Settings::load`] its settings, [`prepare_state_dir`] makes the place for what is
 //! kept. Only the last one changes anything.
 
+mod backup;
 mod conventions;
 mod environments;
 mod error;
@@ -26,7 +27,7 @@ pub use folder::find_dir;
 pub use load::{ENGINE_ADDRESS_VARIABLE, Overrides};
 pub use schema::CONFIG_SCHEMA;
 pub use settings::{
-    BackupSettings, Beside, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, HookSettings,
-    HookedVerb, IsolationSettings, Retention, ServiceSettings, Settings,
+    BackupSettings, Beside, ComposeFiles, DatabaseChoice, DatabaseSettings, EnvironmentSettings, HealthSettings,
+    HookSettings, HookedVerb, IsolationSettings, Retention, ServiceSettings, Settings,
 };
 pub use state::{StateDir, prepare_state_dir};

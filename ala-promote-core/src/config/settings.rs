@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Place;
-use crate::domain::{EnvironmentName, Hook, HookMoment, ProjectName, ServiceName, Verb};
+use crate::domain::{
+    BackupCommand, EnvironmentName, Hook, HookMoment, ProjectName, ServiceName, UrlDatabase, Verb,
+};
 
 /// The settings of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,17 +147,61 @@ pub struct BackupSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DatabaseChoice {
-    /// The one PostgreSQL service that is not promoted.
+    /// The one database in a container of the stack.
     Detect,
-    /// This service.
-    Service(ServiceName),
-    /// These services: at least one, none of them twice.
-    Services(Vec<ServiceName>),
+    /// This one.
+    One(DatabaseSettings),
+    /// These: at least one, none of them twice. Their backups are named by them.
+    Listed(Vec<DatabaseSettings>),
     /// None, for the reason that the config gives; it is shown in every plan.
     None {
         /// The reason.
         reason: String,
     },
+}
+
+/// One database that the config names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DatabaseSettings {
+    /// That of a service of the stack.
+    Service(ServiceName),
+    /// One outside of the stack.
+    Url(UrlDatabase),
+    /// What a command writes.
+    Command(BackupCommand),
+}
+
+impl DatabaseChoice {
+    /// Those that the config names.
+    #[must_use]
+    pub fn named(&self) -> &[DatabaseSettings] {
+        match self {
+            Self::One(database) => std::slice::from_ref(database),
+            Self::Listed(databases) => databases,
+            Self::Detect | Self::None { .. } => &[],
+        }
+    }
+
+    /// Those of them that are outside of the stack.
+    pub fn outside(&self) -> impl Iterator<Item = &UrlDatabase> {
+        self.named().iter().filter_map(|database| match database {
+            DatabaseSettings::Url(database) => Some(database),
+            _ => None,
+        })
+    }
+}
+
+impl DatabaseSettings {
+    /// What names its backups: the service, the key, or the name.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Service(service) => service.as_str(),
+            Self::Url(database) => &database.url_env,
+            Self::Command(command) => command.name.as_str(),
+        }
+    }
 }
 
 /// What is kept.

@@ -12,13 +12,15 @@ mod remote;
 mod secret;
 mod stack;
 
-pub use backup::BackupManifest;
+pub use backup::{
+    BackedUp, BackupCommand, BackupManifest, DatabaseKind, DatabaseTarget, ServiceDatabase, UrlDatabase,
+};
 pub use health::{HealthTarget, HealthVerdict, ServiceHealth};
 pub use hook::{Hook, HookCommand, HookMoment};
 pub use image::{ImageId, ImageIdentity, ImageReference, ImageStoreKind, ReferenceError};
 pub use name::{
-    EnvironmentName, HookName, MAX_NAME_BYTES, NameError, OperationId, ProjectName, ReleaseTag, ServiceName,
-    StepId,
+    BackupName, EnvironmentName, HookName, MAX_NAME_BYTES, NameError, OperationId, ProjectName, ReleaseTag,
+    ServiceName, StepId,
 };
 pub use operation::{Actor, Outcome, Request, Verb};
 pub use places::Places;

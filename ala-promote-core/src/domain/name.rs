@@ -129,6 +129,8 @@ names! {
     OperationId = "operation";
     /// A hook of an environment.
     HookName = "hook";
+    /// A backup that a command of the team's own writes.
+    BackupName = "backup";
     /// A step within its plan.
     StepId = "step";
 }

@@ -6,11 +6,11 @@ use futures_util::future::{join_all, try_join, try_join_all};
 use jiff::Timestamp;
 
 use super::EngineError;
-use crate::backend::{Backend, BackendError, BackendErrorKind, DatabaseTarget, Room, Witnessed};
+use crate::backend::{Backend, BackendError, BackendErrorKind, Room, Witnessed};
 use crate::config::Settings;
 use crate::domain::{
-    EnvironmentName, HealthTarget, ImageId, ImageIdentity, ImageReference, OperationId, Request,
-    ServiceHealth, Verb,
+    DatabaseTarget, EnvironmentName, HealthTarget, ImageId, ImageIdentity, ImageReference, OperationId,
+    Request, Secret, ServiceDatabase, ServiceHealth, StackRef, UrlDatabase, Verb,
 };
 use crate::ledger::LedgerView;
 use crate::plan::{self, Finding, Observed, ObservedEnvironment, PlanInput};
@@ -90,7 +90,19 @@ async fn look_at(
     let stacks = question.backend.stacks();
     let stack = stacks.resolve(question.settings, name).await?;
     let (render, containers) = try_join(stacks.render(&stack), stacks.containers(&stack.project)).await?;
-    Ok(ObservedEnvironment { render, containers, health: Vec::new() })
+    let urls = urls(question, &stack).await?;
+    Ok(ObservedEnvironment { render, containers, health: Vec::new(), urls })
+}
+
+/// The URLs of databases outside of the stack, as far as this environment has them.
+async fn urls(question: Question<'_>, stack: &StackRef) -> Result<BTreeMap<String, Secret>, BackendError> {
+    let mut urls = BTreeMap::new();
+    for UrlDatabase { url_env, .. } in question.settings.backup.database.outside() {
+        if let Some(url) = question.backend.database().url(stack, url_env).await? {
+            urls.insert(url_env.clone(), url);
+        }
+    }
+    Ok(urls)
 }
 
 /// Space for all backups that will be taken: they go to one disk.
@@ -104,10 +116,9 @@ async fn look_for_room(question: Question<'_>, observed: &mut Observed) -> Resul
                 let database_bytes = room.database_bytes.saturating_add(others);
                 observed.room = Some(Room { database_bytes, ..room });
             }
-            Err(error) if error.kind() == BackendErrorKind::Failed => {
-                observed.notes.push(cannot_be_backed_up(&target, &error));
-            }
-            Err(error) => return Err(error.into()),
+            // The engine itself is what does not answer.
+            Err(error) if error.kind() == BackendErrorKind::Unavailable => return Err(error.into()),
+            Err(error) => observed.notes.push(cannot_be_backed_up(&target, &error)),
         }
     }
     Ok(())
@@ -115,12 +126,19 @@ async fn look_for_room(question: Question<'_>, observed: &mut Observed) -> Resul
 
 /// A database that can't even say how large it is will not be dumped either.
 fn cannot_be_backed_up(target: &DatabaseTarget, error: &BackendError) -> Finding {
-    Finding::refuse(
-        "database",
-        format!("the database {} does not answer, so it can't be backed up", target.service),
-    )
-    .seen(error.to_string())
-    .mend(format!("wait until it is up, or look why it is not: docker compose logs {}", target.service))
+    let finding = match target {
+        DatabaseTarget::Service(ServiceDatabase { service, .. }) => Finding::refuse(
+            "database",
+            format!("the database {service} does not answer, so it can't be backed up"),
+        )
+        .mend(format!("wait until it is up, or look why it is not: docker compose logs {service}")),
+        target => Finding::refuse("database", format!("{target} can't be backed up")),
+    };
+    let finding = finding.seen(error.to_string());
+    match error.hint() {
+        Some(hint) => finding.mend(hint),
+        None => finding,
+    }
 }
 
 fn not_compared(name: &EnvironmentName, error: &BackendError) -> Finding {

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{DatabaseTarget, Fetched};
+use crate::backend::Fetched;
 use crate::config::HealthSettings;
 use crate::domain::{
-    BackupManifest, HealthTarget, Hook, HookName, ImageId, ImageIdentity, ImageReference, PullSource,
-    PulledImage, Release, ReleaseKind, ReleaseTag, RepositoryDigest, ServiceHealth, ServiceName, SourceState,
-    StackRef, StepId,
+    BackupManifest, DatabaseTarget, HealthTarget, Hook, HookName, ImageId, ImageIdentity, ImageReference,
+    PullSource, PulledImage, Release, ReleaseKind, ReleaseTag, RepositoryDigest, ServiceHealth, ServiceName,
+    SourceState, StackRef, StepId,
 };
 
 /// An image that is known when the plan is made, or that an earlier step will build or pull.
@@ -72,11 +72,11 @@ pub enum Action {
         /// What it named when the plan was made.
         prior: Option<ImageId>,
     },
-    /// Back the database up.
+    /// Back a database up.
     Backup {
         /// The stack.
         stack: StackRef,
-        /// The database.
+        /// The database, or what stands for one.
         database: DatabaseTarget,
         /// Where to.
         file: PathBuf,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Finding;
-use crate::backend::{DatabaseTarget, PortHolder, Room, Witnessed};
+use crate::backend::{PortHolder, Room, Witnessed};
 use crate::domain::{
-    Container, EnvironmentName, ImageId, ImageIdentity, ImageReference, Render, ServiceHealth, ServiceName,
-    SourceState,
+    Container, EnvironmentName, ImageId, ImageIdentity, ImageReference, Render, Secret, ServiceDatabase,
+    ServiceHealth, ServiceName, SourceState,
 };
 
 /// What was seen. Holds secrets within its renders; never recorded.
@@ -21,8 +21,8 @@ pub struct Observed {
     pub images: BTreeMap<ImageId, ImageIdentity>,
     /// Holders of the ports in question.
     pub port_holders: Vec<PortHolder>,
-    /// Databases of the environment that changes.
-    pub databases: Vec<DatabaseTarget>,
+    /// Databases in containers of the environment that changes.
+    pub databases: Vec<ServiceDatabase>,
     /// Space for the backups, where any will be taken: the databases' sizes are added up.
     pub room: Option<Room>,
     /// Where the source stands.
@@ -44,6 +44,8 @@ pub struct ObservedEnvironment {
     pub containers: Vec<Container>,
     /// One look at each service that runs.
     pub health: Vec<ServiceHealth>,
+    /// URLs of the databases outside of the stack that the config backs up, by the keys of the env file that hold them.
+    pub urls: BTreeMap<String, Secret>,
 }
 
 impl ObservedEnvironment {

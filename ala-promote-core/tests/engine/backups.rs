@@ -7,7 +7,7 @@ use ala_promote_core::plan::{Action, StageKind};
 use ala_promote_testkit::faults::{Fate, FaultPlan};
 use ala_promote_testkit::memory::rows_of_dump;
 
-use crate::gates::two_databases;
+use crate::gates::{listed, two_databases};
 use crate::host::{Host, Look, committed, none, request, rolled_back};
 
 /// The names in the folder for backups.
@@ -21,8 +21,7 @@ fn names(host: &Host) -> Vec<String> {
 
 async fn both_listed() -> Host {
     let mut host = two_databases().await;
-    let services = ["db", "other"].map(|name| name.parse().unwrap());
-    host.settings.backup.database = DatabaseChoice::Services(services.into());
+    host.settings.backup.database = listed(&["db", "other"]);
     host
 }
 

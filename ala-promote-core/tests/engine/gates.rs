@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 
 use ala_promote_core::backend::Witnessed;
-use ala_promote_core::config::{Beside, DatabaseChoice, ServiceSettings};
+use ala_promote_core::config::{Beside, DatabaseChoice, DatabaseSettings, ServiceSettings};
 use ala_promote_core::domain::{PortMapping, Request, Verb};
 use ala_promote_core::plan::{self, Finding, Observed, Plan, PlanInput, Refusal};
 use ala_promote_testkit::memory::{EnvironmentEditor, MemoryBackend, State};
@@ -13,30 +13,30 @@ use crate::host::{BACK, DEPLOY, Host, committed, refused};
 
 const SKIP_BUILD: Verb = Verb::Deploy { build: false, keep_failed: false };
 
-fn edit(host: &Host, environment: &str, edit: impl FnOnce(&mut EnvironmentEditor)) {
+pub(crate) fn edit(host: &Host, environment: &str, edit: impl FnOnce(&mut EnvironmentEditor)) {
     host.world.edit(environment, edit).unwrap();
 }
 
-fn act(host: &Host, act: impl FnOnce(&mut State)) {
+pub(crate) fn act(host: &Host, act: impl FnOnce(&mut State)) {
     host.world.act("meddle", act).unwrap();
 }
 
-async fn refusal(host: &Host, environment: &str, verb: Verb) -> String {
+pub(crate) async fn refusal(host: &Host, environment: &str, verb: Verb) -> String {
     refused(host.plan(environment, verb).await)
 }
 
-async fn passes(host: &Host, environment: &str, verb: Verb) -> Plan {
+pub(crate) async fn passes(host: &Host, environment: &str, verb: Verb) -> Plan {
     host.plan(environment, verb).await.unwrap_or_else(|error| panic!("{environment}: {error}"))
 }
 
 #[track_caller]
-fn says(text: &str, parts: &[&str]) {
+pub(crate) fn says(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
 }
 
-fn note<'a>(plan: &'a Plan, gate: &str) -> Option<&'a Finding> {
+pub(crate) fn note<'a>(plan: &'a Plan, gate: &str) -> Option<&'a Finding> {
     plan.notes.iter().find(|note| note.gate == gate)
 }
 
@@ -478,6 +478,15 @@ pub(crate) async fn two_databases() -> Host {
     host
 }
 
+fn one(service: &str) -> DatabaseChoice {
+    DatabaseChoice::One(DatabaseSettings::Service(service.parse().unwrap()))
+}
+
+pub(crate) fn listed(services: &[&str]) -> DatabaseChoice {
+    let services = services.iter().map(|name| DatabaseSettings::Service(name.parse().unwrap()));
+    DatabaseChoice::Listed(services.collect())
+}
+
 #[tokio::test]
 async fn of_several_databases_one_must_be_named() {
     let mut host = two_databases().await;
@@ -491,16 +500,15 @@ async fn of_several_databases_one_must_be_named() {
             "[[backup.databases]]; service = \"db\"; [[backup.databases]]; service = \"other\"",
         ],
     );
-    host.settings.backup.database = DatabaseChoice::Service("db".parse().unwrap());
+    host.settings.backup.database = one("db");
     passes(&host, "production", Verb::Promote).await;
-    host.settings.backup.database = DatabaseChoice::Service("frontend".parse().unwrap());
-    says(&refusal(&host, "production", Verb::Promote).await, &["frontend", "is no PostgreSQL database"]);
-    host.settings.backup.database = DatabaseChoice::Service("nobody".parse().unwrap());
+    host.settings.backup.database = one("frontend");
+    says(&refusal(&host, "production", Verb::Promote).await, &["frontend", "is no database of PostgreSQL"]);
+    host.settings.backup.database = one("nobody");
     says(&refusal(&host, "production", Verb::Promote).await, &["nobody", "has no container"]);
-    host.settings.backup.database =
-        DatabaseChoice::Services(vec!["db".parse().unwrap(), "nobody".parse().unwrap()]);
+    host.settings.backup.database = listed(&["db", "nobody"]);
     says(&refusal(&host, "production", Verb::Promote).await, &["nobody", "has no container"]);
-    host.settings.backup.database = DatabaseChoice::Services(vec!["db".parse().unwrap()]);
+    host.settings.backup.database = listed(&["db"]);
     let plan = passes(&host, "production", Verb::Promote).await;
     says(&note(&plan, "database").unwrap().reason, &["not backed up, by the config: other"]);
     host.settings.backup.database = DatabaseChoice::None { reason: "it is backed up elsewhere".into() };

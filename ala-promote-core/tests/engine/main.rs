@@ -16,6 +16,8 @@ mod host;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod outside;
+#[cfg(test)]
 mod progress;
 #[cfg(test)]
 mod pulls;

@@ -34,22 +34,8 @@ impl Compose {
     ) -> BackendResult<()> {
         let what = what(command);
         let prepared = self.prepare(stack)?;
-        let mut environment: BTreeMap<String, String> = BTreeMap::new();
-        for name in HOST_VARIABLES {
-            environment.extend(self.shell.get(name).map(|value| (name.to_owned(), value.clone())));
-        }
-        environment.insert("DOCKER_HOST".to_owned(), self.docker_host.clone());
-        let own = command.variables(stack);
-        environment.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let program = self.program(stack, command, &environment).ok_or_else(|| {
-            let name = command.command.first().map_or("", String::as_str);
-            BackendError::new(
-                BackendErrorKind::Failed,
-                &what,
-                format!("there is no program {name} that can be run"),
-            )
-            .with_hint("a program with a `/` in its name is looked for from the environment's folder")
-        })?;
+        let environment = self.host_environment(command.variables(stack));
+        let program = host_program(stack, &command.command, &environment, &what)?;
         let args = command.command.iter().skip(1).map(OsString::from).collect();
         let log = Log::open(command, &what)?;
         let sink = |line: &str| log.line(&prepared.scrub.scrub(line), call);
@@ -62,6 +48,7 @@ impl Compose {
             limit: command.timeout,
             cancel: Some(&call.cancel),
             lines: Some(&sink),
+            into: None,
         };
         let done = process.run_alone(&self.lock).await;
         outcome(done, &prepared, command, log, call)
@@ -115,19 +102,35 @@ impl Compose {
         outcome(done, &prepared, command, log, call)
     }
 
-    /// The program as a shell in the stack's folder would find it.
-    fn program(
-        &self,
-        stack: &StackRef,
-        command: &HookCommand,
-        environment: &BTreeMap<String, String>,
-    ) -> Option<PathBuf> {
-        let name = command.command.first()?;
-        if name.contains('/') {
-            return find_program(environment, &stack.dir.join(name).to_string_lossy());
+    /// What a command of the team's own finds on the host: programs, our engine, and what we tell it.
+    pub(super) fn host_environment(&self, own: Vec<(&'static str, String)>) -> BTreeMap<String, String> {
+        let mut environment: BTreeMap<String, String> = BTreeMap::new();
+        for name in HOST_VARIABLES {
+            environment.extend(self.shell.get(name).map(|value| (name.to_owned(), value.clone())));
         }
-        find_program(environment, name)
+        environment.insert("DOCKER_HOST".to_owned(), self.docker_host.clone());
+        environment.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        environment
     }
+}
+
+/// The program of a command, as a shell in the stack's folder would find it.
+pub(super) fn host_program(
+    stack: &StackRef,
+    command: &[String],
+    environment: &BTreeMap<String, String>,
+    what: &str,
+) -> BackendResult<PathBuf> {
+    let name = command.first().map_or("", String::as_str);
+    let found = match name.contains('/') {
+        true => find_program(environment, &stack.dir.join(name).to_string_lossy()),
+        false => find_program(environment, name),
+    };
+    found.ok_or_else(|| {
+        let detail = format!("there is no program {name} that can be run");
+        BackendError::new(BackendErrorKind::Failed, what, detail)
+            .with_hint("a program with a `/` in its name is looked for from the environment's folder")
+    })
 }
 
 fn what(command: &HookCommand) -> String {
@@ -155,10 +158,7 @@ fn outcome(
             return Err(error.with_hint(hint));
         }
     };
-    let ended = match done.status.code() {
-        Some(code) => format!("ended with exit code {code}"),
-        None => format!("was ended by {}", done.status),
-    };
+    let ended = ended(&done);
     log.note(&ended);
     if done.status.success() {
         // What the command did is done, whether or not its output could be kept.
@@ -167,10 +167,23 @@ fn outcome(
         }
         return Ok(());
     }
-    let surplus = done.last_lines.len().saturating_sub(SHOWN_LINES);
-    let last = done.last_lines.iter().skip(surplus).map(|line| format!("\n{}", prepared.scrub.scrub(line)));
-    let detail = format!("{ended}{}", last.collect::<String>());
+    let detail = format!("{ended}{}", last_lines(&done, prepared));
     Err(BackendError::new(BackendErrorKind::Failed, what(command), detail).with_hint(hint))
+}
+
+/// The last lines of a command that failed, each on a line of its own, without secrets.
+pub(super) fn last_lines(done: &Finished, prepared: &Prepared) -> String {
+    let surplus = done.last_lines.len().saturating_sub(SHOWN_LINES);
+    let last = done.last_lines.iter().skip(surplus);
+    last.map(|line| format!("\n{}", prepared.scrub.scrub(line))).collect()
+}
+
+/// How a command ended, for people.
+pub(super) fn ended(done: &Finished) -> String {
+    match done.status.code() {
+        Some(code) => format!("ended with exit code {code}"),
+        None => format!("was ended by {}", done.status),
+    }
 }
 
 /// The file that a hook's output is added to. Only its owner can read it: what a program prints is its own affair.

@@ -1,6 +1,7 @@
 //! The user's own Docker Compose, v1 or v2: what a stack is, building and starting it. Contexts, caches, secrets and
 //! the format of the files stay Compose's business; here is only how it is asked and what its answers mean.
 
+mod backup;
 mod build;
 mod convention;
 mod derived;
@@ -202,6 +203,7 @@ impl Compose {
             limit: RENDER_LIMIT,
             cancel: None,
             lines: None,
+            into: None,
         }
     }
 

@@ -93,6 +93,7 @@ impl Tool {
             limit: VERSION_LIMIT,
             cancel: None,
             lines: None,
+            into: None,
         };
         let done = process.run(&LockSlot::default()).await?;
         let version = String::from_utf8_lossy(&done.stdout).trim().trim_start_matches('v').to_owned();

@@ -1,24 +1,33 @@
-//! PostgreSQL in a container, and its backups.
+//! Databases in containers of a stack and outside of it, and their backups.
 
 mod check;
+mod client;
 mod detect;
 mod dump;
+mod files;
+mod mysql;
 mod output;
+mod outside;
 mod server;
+mod url;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ala_promote_core::backend::{
-    BackendError, BackendErrorKind, BackendResult, Call, Database, DatabaseTarget, Room,
+use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, Call, Database, Room};
+use ala_promote_core::domain::{
+    BackupManifest, Container, DatabaseKind, DatabaseTarget, OperationId, Render, Secret, ServiceDatabase,
+    StackRef,
 };
-use ala_promote_core::domain::{BackupManifest, Container, OperationId, Render, StackRef};
 use async_trait::async_trait;
 
-use crate::containers::{Containers, Look};
+use self::client::Client;
+use crate::compose::Compose;
+use crate::containers::Containers;
 use crate::engine::Engine;
 use crate::images::Images;
+use crate::scrub::Scrubber;
 
 pub(crate) use server::server_of;
 
@@ -31,70 +40,97 @@ pub(crate) struct Databases {
     engine: Arc<Engine>,
     containers: Containers,
     images: Images,
+    compose: Arc<Compose>,
 }
 
 impl Databases {
-    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, compose: Arc<Compose>) -> Self {
         Self {
             containers: Containers::new(Arc::clone(&engine)),
             images: Images::new(Arc::clone(&engine)),
+            compose,
             engine,
         }
     }
 
-    /// The container of a database, which must run: all questions are asked inside it.
-    async fn running(&self, stack: &StackRef, target: &DatabaseTarget, what: &str) -> BackendResult<Look> {
+    /// The programs beside a database in its container, which must run.
+    async fn inside(
+        &self,
+        stack: &StackRef,
+        target: &ServiceDatabase,
+        what: &str,
+    ) -> BackendResult<Client<'_>> {
+        let ServiceDatabase { service, user, database, .. } = target;
         let looks = self.containers.of_project(&stack.project).await?;
-        let mut of_service = looks.into_iter().filter(|look| look.container.service == target.service);
-        of_service.find(|look| look.container.is_running()).ok_or_else(|| {
-            BackendError::new(
-                BackendErrorKind::Failed,
-                what,
-                format!(
-                    "no container of the service `{}` in the project {} runs",
-                    target.service, stack.project
-                ),
-            )
-            .with_hint(format!(
-                "start the database: `docker compose -p {} start {}`",
-                stack.project, target.service
-            ))
+        let mut of_service = looks.into_iter().filter(|look| &look.container.service == service);
+        let look = of_service.find(|look| look.container.is_running()).ok_or_else(|| {
+            let project = &stack.project;
+            let detail = format!("no container of the service `{service}` in the project {project} runs");
+            BackendError::new(BackendErrorKind::Failed, what, detail)
+                .with_hint(format!("start the database: `docker compose -p {project} start {service}`"))
+        })?;
+        let name = &look.container.name;
+        Ok(Client {
+            engine: &self.engine,
+            kind: target.kind,
+            container: look.container.id.clone(),
+            place: name.clone(),
+            script: match target.kind {
+                DatabaseKind::MySql => mysql::WITH_PASSWORD,
+                _ => server::WITH_PASSWORD,
+            },
+            login: match target.kind {
+                DatabaseKind::MySql => ["-u", user, database].map(str::to_owned).to_vec(),
+                _ => ["-U", user, "-d", database].map(str::to_owned).to_vec(),
+            },
+            database: database.clone(),
+            scrub: Scrubber::of_container(&look.inspect),
+            hint: format!("see whether the database of `{service}` is up: `docker logs {name}`"),
         })
     }
 
-    /// What one statement gives.
-    async fn ask(
-        &self,
-        look: &Look,
-        target: &DatabaseTarget,
-        statement: &str,
-        what: &str,
-    ) -> BackendResult<String> {
-        let psql = ["psql", "-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"];
-        let target = ["-U", &target.user, "-d", &target.database, "-c", statement];
-        let command = server::with_password(psql.iter().chain(&target).copied());
-        let id = &look.container.id;
-        let ended = crate::exec::run(&self.engine, id, command, Vec::new(), what, QUESTION_LIMIT).await?;
-        if ended.exit_code == 0 {
-            return Ok(ended.stdout.trim().to_owned());
+    async fn size(&self, stack: &StackRef, target: &DatabaseTarget) -> BackendResult<u64> {
+        let what = format!("look how large {target} is");
+        match target {
+            DatabaseTarget::Service(database) => {
+                let client = self.inside(stack, database, &what).await?;
+                client.check_content(&what).await?;
+                client.size(&what).await
+            }
+            DatabaseTarget::Url(database) => {
+                let client = self.open(stack, database, None, &what).await?;
+                let size = async {
+                    client.check_version(&what).await?;
+                    client.size(&what).await
+                };
+                let size = size.await;
+                self.remove(&client.container).await;
+                size
+            }
+            // Only the command knows.
+            DatabaseTarget::Command(_) => Ok(0),
+            _ => Err(unknown_kind(&what)),
         }
-        Err(server::failure(what, ended.exit_code, &ended.stderr, look))
     }
+}
+
+/// A plan of a newer version may know more.
+fn unknown_kind(what: &str) -> BackendError {
+    BackendError::new(BackendErrorKind::Unsupported, what, "this version does not know such backups")
 }
 
 #[async_trait]
 impl Database for Databases {
-    async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<DatabaseTarget>> {
+    async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<ServiceDatabase>> {
         self.detect_all(render, containers).await
     }
 
+    async fn url(&self, stack: &StackRef, key: &str) -> BackendResult<Option<Secret>> {
+        self.compose.env_value(stack, key).await
+    }
+
     async fn room(&self, stack: &StackRef, target: &DatabaseTarget, file: &Path) -> BackendResult<Room> {
-        let what = format!("look how large the database {} is", target.database);
-        let look = self.running(stack, target, &what).await?;
-        let said = self.ask(&look, target, "SELECT pg_database_size(current_database())", &what).await?;
-        let database_bytes = said.parse().map_err(|_| {
-            BackendError::new(BackendErrorKind::Failed, &what, "the server's answer is no number")
-        })?;
+        let database_bytes = self.size(stack, target).await?;
         Ok(Room { free_bytes: free_bytes(file)?, database_bytes })
     }
 
@@ -109,8 +145,14 @@ impl Database for Databases {
         self.dump_to(stack, target, operation, file, call).await
     }
 
-    async fn discard_partial(&self, operation: &OperationId, file: &Path) -> BackendResult<()> {
-        dump::discard_partial(operation, file).await
+    async fn discard_partial(
+        &self,
+        stack: &StackRef,
+        target: &DatabaseTarget,
+        operation: &OperationId,
+        file: &Path,
+    ) -> BackendResult<()> {
+        self.discard_all(stack, target, operation, file).await
     }
 }
 

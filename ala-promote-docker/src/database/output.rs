@@ -4,10 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
+use ala_promote_core::domain::DatabaseKind;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
 use super::check::Ends;
+use super::files::hash_file;
 use crate::connect::hex;
 use crate::durable;
 
@@ -27,7 +29,6 @@ pub(super) struct Output {
 pub(super) struct Written {
     pub(super) bytes: u64,
     pub(super) sha256: String,
-    pub(super) server_version: String,
 }
 
 impl Output {
@@ -59,23 +60,44 @@ impl Output {
         Ok(())
     }
 
-    /// Makes sure that it is whole, and on the disk.
-    pub(super) async fn finish(mut self, what: &str) -> BackendResult<Written> {
-        // What is written is handed to the disk later: this tells of a full one at last.
+    /// Makes sure that it is a whole dump, and on the disk; gives the server's version.
+    pub(super) async fn finish(mut self, kind: DatabaseKind, what: &str) -> BackendResult<(Written, String)> {
+        self.sync().await?;
+        self.ends.check(kind).map_err(|missing| {
+            BackendError::new(BackendErrorKind::Failed, what, format!("the dump is no whole one: {missing}"))
+        })?;
+        self.is_kept = true;
+        let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
+        let server_version = self.ends.server_version(kind).unwrap_or_else(|| "unknown".to_owned());
+        Ok((Written { bytes: self.bytes, sha256 }, server_version))
+    }
+
+    /// The file, for a child to write to.
+    pub(super) async fn for_a_child(&self) -> BackendResult<std::fs::File> {
+        let file = self.file.try_clone().await.map_err(|error| write_error(&self.partial, 0, error))?;
+        Ok(file.into_std().await)
+    }
+
+    /// Makes sure that what a child wrote is something, and on the disk. Nothing is known of what it should be.
+    pub(super) async fn finish_of_a_child(mut self, what: &str) -> BackendResult<Written> {
+        self.sync().await?;
+        let (bytes, sha256) =
+            hash_file(&self.partial).await.map_err(|error| write_error(&self.partial, 0, error))?;
+        if bytes == 0 {
+            let detail = "the command ended well, but wrote nothing to its standard output";
+            return Err(BackendError::new(BackendErrorKind::Failed, what, detail));
+        }
+        self.is_kept = true;
+        Ok(Written { bytes, sha256 })
+    }
+
+    /// What is written is handed to the disk later: this tells of a full one at last.
+    async fn sync(&mut self) -> BackendResult<()> {
         let synced = async {
             self.file.flush().await?;
             self.file.sync_data().await
         };
-        synced.await.map_err(|error| write_error(&self.partial, self.bytes, error))?;
-        self.ends.check().map_err(|missing| {
-            BackendError::new(BackendErrorKind::Failed, what, format!("the dump is no whole one: {missing}"))
-        })?;
-        self.is_kept = true;
-        Ok(Written {
-            bytes: self.bytes,
-            sha256: hex(&std::mem::take(&mut self.hash).finalize()),
-            server_version: self.ends.server_version().unwrap_or_else(|| "unknown".to_owned()),
-        })
+        synced.await.map_err(|error| write_error(&self.partial, self.bytes, error))
     }
 
     pub(super) fn bytes(&self) -> u64 {

@@ -1,12 +1,7 @@
 //! What a container's own settings say of the PostgreSQL server in it. Passwords are used inside the container alone:
 //! they are never read into this process.
 
-use ala_promote_core::backend::{BackendError, BackendErrorKind};
 use bollard::models::ContainerInspectResponse;
-
-use crate::containers::Look;
-use crate::error::shorten;
-use crate::scrub::Scrubber;
 
 /// How to connect, as the official image's variables say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,19 +15,13 @@ pub(crate) struct Server {
 
 /// Gives the password that the container itself was given to the client that it runs. `$@` is that client: the
 /// password is in no argument, and `exec` leaves no shell that could swallow the exit code.
-const WITH_PASSWORD: &str = r#"if [ -z "${PGPASSWORD:-}" ]; then
+pub(super) const WITH_PASSWORD: &str = r#"if [ -z "${PGPASSWORD:-}" ]; then
   if [ -n "${POSTGRES_PASSWORD:-}" ]; then PGPASSWORD=$POSTGRES_PASSWORD
   elif [ -r "${POSTGRES_PASSWORD_FILE:-}" ]; then PGPASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
   fi
   if [ -n "${PGPASSWORD:-}" ]; then export PGPASSWORD; fi
 fi
 exec "$@""#;
-
-/// A command that runs inside the container with the password that is there.
-pub(crate) fn with_password<'a>(client: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let shell = ["sh", "-c", WITH_PASSWORD, "sh"];
-    shell.into_iter().chain(client).map(str::to_owned).collect()
-}
 
 /// The server of a container; `None` where its image is not PostgreSQL.
 pub(crate) fn server_of(inspect: &ContainerInspectResponse) -> Option<Server> {
@@ -65,19 +54,6 @@ pub(crate) fn configured(lines: &[String]) -> Server {
         user_file: file("POSTGRES_USER", "POSTGRES_USER_FILE"),
         database_file: file("POSTGRES_DB", "POSTGRES_DB_FILE"),
     }
-}
-
-/// Why a client inside the container failed, with what it said last.
-pub(crate) fn failure(what: &str, exit_code: i64, stderr: &str, look: &Look) -> BackendError {
-    let said: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let said = Scrubber::of_container(&look.inspect).scrub(&said.join("; "));
-    let name = &look.container.name;
-    let said = if said.is_empty() { String::new() } else { format!(": {}", shorten(&said)) };
-    BackendError::new(BackendErrorKind::Failed, what, format!("exit code {exit_code} in {name}{said}"))
-        .with_hint(format!(
-            "see whether the database of `{}` is up: `docker logs {name}`",
-            look.container.service
-        ))
 }
 
 #[cfg(test)]

@@ -2,25 +2,32 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ala_promote_core::backend::{Backend, BackendErrorKind, Call, CancelToken, DatabaseTarget};
-use ala_promote_core::domain::{BackupManifest, OperationId, Render, ServiceSpec};
+use ala_promote_core::backend::{Backend, BackendErrorKind, BackendResult, Call, CancelToken};
+use ala_promote_core::domain::{
+    BackedUp, BackupManifest, DatabaseTarget, OperationId, Render, ServiceDatabase, ServiceSpec,
+};
 use ala_promote_docker::DockerBackend;
 use sha2::{Digest, Sha256};
 
 use super::support::{Stage, TestEngine, engines, eventually, service, skip};
 
-const IMAGE: &str = "ala-medical-postgres:15";
+pub(crate) const IMAGE: &str = "ala-medical-postgres:15";
 
 /// A running database of its own.
-struct Db {
-    stage: Stage,
-    backend: DockerBackend,
-    target: DatabaseTarget,
+pub(crate) struct Db {
+    pub(crate) stage: Stage,
+    pub(crate) backend: DockerBackend,
+    pub(crate) target: DatabaseTarget,
 }
 
 impl Db {
     /// `None` where there is no image to run.
-    async fn new(engine: &TestEngine) -> Option<Self> {
+    pub(crate) async fn new(engine: &TestEngine) -> Option<Self> {
+        Self::with(engine, "POSTGRES_PASSWORD: hunter2000").await
+    }
+
+    /// The same with other variables, of which one says how the password is known.
+    pub(crate) async fn with(engine: &TestEngine, variables: &str) -> Option<Self> {
         if !engine.try_docker(&["image", "inspect", IMAGE]).status.success() {
             skip(&format!("{IMAGE} is not on Docker Engine {}", engine.name));
             return None;
@@ -30,14 +37,14 @@ impl Db {
             "services:
   db:
     image: {IMAGE}
-    environment: {{POSTGRES_USER: ala_user, POSTGRES_DB: ala_production, POSTGRES_PASSWORD: hunter2000}}
+    environment: {{POSTGRES_USER: ala_user, POSTGRES_DB: ala_production, {variables}}}
 "
         ));
         stage.compose(&["up", "-d"]);
         let backend = engine.backend().await;
         let found = detect(&backend, &stage).await;
         assert_eq!(found.len(), 1);
-        let db = Self { stage, backend, target: found[0].clone() };
+        let db = Self { stage, backend, target: DatabaseTarget::Service(found[0].clone()) };
         eventually("the database is up", || {
             let ready = ["pg_isready", "-q", "-h", "127.0.0.1"];
             let id = db.stage.id("db");
@@ -46,37 +53,44 @@ impl Db {
         Some(db)
     }
 
-    fn psql(&self, sql: &str) -> String {
+    pub(crate) fn psql(&self, sql: &str) -> String {
         let psql = ["psql", "-X", "-q", "-A", "-t", "-U", "ala_user", "-d", "ala_production", "-c", sql];
         self.stage.exec(&self.stage.id("db"), &psql)
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.stage.dir.path().join("backups/backup-20251029-143022.sql")
     }
 
-    async fn dump(
+    pub(crate) async fn dump(
         &self,
         operation: &str,
         file: &Path,
         call: &Call,
-    ) -> Result<BackupManifest, ala_promote_core::backend::BackendError> {
+    ) -> BackendResult<BackupManifest> {
         let operation = OperationId::new(operation).unwrap();
         self.backend.database().dump(&self.stage.stack(), &self.target, &operation, file, call).await
     }
 
+    /// What comes after a kill.
+    pub(crate) async fn discard(&self, operation: &str, file: &Path) {
+        let (stack, operation) = (self.stage.stack(), OperationId::new(operation).unwrap());
+        let database = self.backend.database();
+        database.discard_partial(&stack, &self.target, &operation, file).await.unwrap();
+    }
+
     /// Nothing under its name, and nothing partial.
-    fn assert_nothing_in(&self, dir: &Path) {
+    pub(crate) fn assert_nothing_in(&self, dir: &Path) {
         let left: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert!(left.is_empty(), "{left:?}");
     }
 
-    fn sessions(&self) -> String {
+    pub(crate) fn sessions(&self) -> String {
         self.psql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'ala-promote-%'")
     }
 }
 
-async fn detect(backend: &DockerBackend, stage: &Stage) -> Vec<DatabaseTarget> {
+async fn detect(backend: &DockerBackend, stage: &Stage) -> Vec<ServiceDatabase> {
     let spec = ServiceSpec { image: Some(IMAGE.parse().unwrap()), ..ServiceSpec::default() };
     let render = Render {
         stack: stage.stack(),
@@ -94,8 +108,9 @@ async fn detect(backend: &DockerBackend, stage: &Stage) -> Vec<DatabaseTarget> {
 async fn a_dump_is_whole_private_hashed_and_restores() {
     for engine in engines() {
         let Some(db) = Db::new(&engine).await else { continue };
-        assert_eq!((db.target.database.as_str(), db.target.user.as_str()), ("ala_production", "ala_user"));
-        assert!(db.target.running);
+        let found = &detect(&db.backend, &db.stage).await[0];
+        assert_eq!((found.database.as_str(), found.user.as_str()), ("ala_production", "ala_user"));
+        assert!(found.running);
         db.psql("CREATE TABLE t AS SELECT n, md5(n::text) AS h FROM generate_series(1, 50000) n");
         let room = db.backend.database().room(&db.stage.stack(), &db.target, &db.file()).await.unwrap();
         assert!(room.free_bytes > 0 && room.database_bytes > 1 << 20, "{room:?}");
@@ -105,7 +120,8 @@ async fn a_dump_is_whole_private_hashed_and_restores() {
         assert_eq!(manifest.bytes, content.len() as u64);
         let hash: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(manifest.sha256, hash);
-        assert!(manifest.server_version.starts_with("15."), "{}", manifest.server_version);
+        let BackedUp::Service { server_version, .. } = &manifest.of else { panic!("{manifest:?}") };
+        assert!(server_version.starts_with("15."), "{server_version}");
         assert_eq!((&manifest.file, manifest.version), (&db.file(), 1));
         let beside = db.stage.dir.path().join("backups/backup-20251029-143022.sql.manifest.json");
         for file in [&db.file(), &beside] {
@@ -134,13 +150,25 @@ async fn a_dump_is_whole_private_hashed_and_restores() {
 
 #[tokio::test]
 async fn a_password_of_the_container_is_used_in_the_container() {
+    let file = "POSTGRES_PASSWORD_FILE: /tmp/password, POSTGRES_HOST_AUTH_METHOD: trust";
     for engine in engines() {
-        let Some(db) = Db::new(&engine).await else { continue };
+        for variables in ["POSTGRES_PASSWORD: hunter2000", file] {
+            the_password_is_used(&engine, variables).await;
+        }
+    }
+}
+
+async fn the_password_is_used(engine: &TestEngine, variables: &str) {
+    if let Some(db) = Db::with(engine, variables).await {
         let id = db.stage.id("db");
+        if variables.contains("FILE") {
+            db.psql("ALTER ROLE ala_user PASSWORD 'hunter2000'");
+            db.stage.exec(&id, &["sh", "-c", "echo hunter2000 > /tmp/password"]);
+        }
         // From now on also the socket wants it.
         let edit = "sed -i 's/^local.*all.*all.*/local all all scram-sha-256/' \"$PGDATA/pg_hba.conf\"";
         db.stage.exec(&id, &["sh", "-c", edit]);
-        let reload = "PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U ala_user -d ala_production -c 'SELECT pg_reload_conf()'";
+        let reload = "PGPASSWORD=hunter2000 psql -h 127.0.0.1 -U ala_user -d ala_production -c 'SELECT pg_reload_conf()'";
         db.stage.exec(&id, &["sh", "-c", reload]);
         let refused = ["exec", &id, "psql", "-w", "-U", "ala_user", "-d", "ala_production", "-c", "SELECT 1"];
         eventually("the password is wanted", || !engine.try_docker(&refused).status.success());
@@ -168,22 +196,95 @@ async fn a_database_that_is_down_is_named() {
 }
 
 /// A table that takes long enough to dump for something to happen meanwhile.
-fn fill(db: &Db) {
+pub(crate) fn fill(db: &Db) {
     db.psql("CREATE TABLE big AS SELECT n, repeat(md5(n::text), 30) AS h FROM generate_series(1, 250000) n");
 }
 
-async fn while_dumping(db: &Db, call: &Call, then: impl FnOnce()) -> ala_promote_core::backend::BackendError {
-    let partial = db.stage.dir.path().join("backups/backup-20251029-143022.sql.partial-op-1");
+pub(crate) async fn while_dumping(
+    db: &Db,
+    call: &Call,
+    then: impl FnOnce(),
+) -> ala_promote_core::backend::BackendError {
     let file = db.file();
     let dump = db.dump("op-1", &file, call);
     let watch = async {
-        while !partial.metadata().is_ok_and(|meta| meta.len() > 1 << 20) {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
+        partly_written(db).await;
         then();
     };
     let (dumped, ()) = futures_util::join!(dump, watch);
     dumped.unwrap_err()
+}
+
+async fn partly_written(db: &Db) {
+    let partial = db.stage.dir.path().join("backups/backup-20251029-143022.sql.partial-op-1");
+    while !partial.metadata().is_ok_and(|meta| meta.len() > 1 << 20) {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+}
+
+/// As a kill leaves it: nothing of ours goes on, and what we began does.
+pub(crate) async fn killed_while_dumping(db: &Db) {
+    let (file, call) = (db.file(), Call::silent());
+    let dump = Box::pin(db.dump("op-1", &file, &call));
+    match futures_util::future::select(dump, Box::pin(partly_written(db))).await {
+        futures_util::future::Either::Left((dumped, _)) => panic!("it came to its end: {dumped:?}"),
+        futures_util::future::Either::Right(((), dump)) => {
+            // Its file is removed when the future is dropped, but not when the process is killed.
+            let partial = file.with_file_name("backup-20251029-143022.sql.partial-op-1");
+            let kept = file.with_file_name("kept");
+            std::fs::hard_link(&partial, &kept).unwrap();
+            drop(dump);
+            std::fs::rename(&kept, &partial).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_dump_left_is_ended_with_its_session() {
+    for engine in engines() {
+        let Some(db) = Db::new(&engine).await else { continue };
+        fill(&db);
+        killed_while_dumping(&db).await;
+        assert_eq!(db.sessions(), "1", "the server waits for a reader");
+        // Another operation's is none of its business.
+        db.discard("op-2", &db.file()).await;
+        assert_eq!(db.sessions(), "1");
+        db.discard("op-1", &db.file()).await;
+        eventually("its session is gone", || db.sessions() == "0");
+        db.assert_nothing_in(db.file().parent().unwrap());
+    }
+}
+
+/// Detection goes by what is in the image, whatever its name: PostGIS, TimescaleDB and a team's own build are so found.
+#[tokio::test]
+async fn a_database_under_another_name_is_one() {
+    for engine in engines() {
+        if !engine.try_docker(&["image", "inspect", IMAGE]).status.success() {
+            skip(&format!("{IMAGE} is not on Docker Engine {}", engine.name));
+            continue;
+        }
+        let stage = Stage::new(&engine);
+        let context = stage.dir.path().join("timescale");
+        std::fs::create_dir(&context).unwrap();
+        let text = format!("FROM {IMAGE}\nLABEL of=timescaledb\n");
+        std::fs::write(context.join("Dockerfile"), text).unwrap();
+        stage.compose_file(
+            "services:
+  metrics:
+    build: ./timescale
+    environment: {POSTGRES_USER: ala_user, POSTGRES_DB: metrics, POSTGRES_PASSWORD: hunter2000}
+",
+        );
+        stage.compose(&["up", "-d", "--build"]);
+        let backend = engine.backend().await;
+        let containers = backend.stacks().containers(&stage.project()).await.unwrap();
+        let built = containers.iter().find(|c| c.service.as_str() == "metrics").unwrap();
+        assert!(!built.image_reference.as_ref().unwrap().to_string().contains("postgres"));
+        let render = backend.stacks().render(&stage.stack()).await.unwrap();
+        let found = backend.database().detect(&render, &containers).await.unwrap();
+        let metrics = found.iter().find(|found| found.service.as_str() == "metrics").unwrap();
+        assert_eq!((metrics.database.as_str(), metrics.running), ("metrics", true));
+    }
 }
 
 #[tokio::test]

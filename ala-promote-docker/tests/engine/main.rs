@@ -2,6 +2,8 @@
 //! `support.rs` says how they are found.
 
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod connecting;
 #[cfg(test)]
 mod containers;
@@ -13,6 +15,10 @@ mod hooks;
 mod images;
 #[cfg(test)]
 mod locks;
+#[cfg(test)]
+mod mysql;
+#[cfg(test)]
+mod outside;
 #[cfg(test)]
 mod probes;
 #[cfg(test)]

@@ -4,19 +4,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::task::Poll;
 
-use ala_promote_core::backend::{BackendErrorKind, BackendResult, Call, DatabaseTarget};
-use ala_promote_core::domain::{BackupManifest, OperationId};
+use ala_promote_core::backend::{BackendErrorKind, BackendResult, Call};
+use ala_promote_core::domain::{BackupManifest, DatabaseTarget, OperationId, ServiceDatabase};
 use sha2::{Digest, Sha256};
 
 use super::Fixture;
 use super::case::{CaseResult, Miss, hold, refused, same, some};
 
-async fn target(f: &Fixture) -> Result<DatabaseTarget, Miss> {
+async fn found(f: &Fixture) -> Result<ServiceDatabase, Miss> {
     let service = f.database.as_ref().ok_or(Miss::NotApplicable("the fixture has no database"))?;
     let render = f.backend.stacks().render(&f.stack).await?;
     let containers = f.backend.stacks().containers(&f.stack.project).await?;
     let found = f.backend.database().detect(&render, &containers).await?;
     some(found.into_iter().find(|target| target.service == *service), "the database")
+}
+
+async fn target(f: &Fixture) -> Result<DatabaseTarget, Miss> {
+    found(f).await.map(DatabaseTarget::Service)
 }
 
 async fn dump(
@@ -31,7 +35,7 @@ async fn dump(
 
 /// Databases are found by their image, and whether they run; nothing else is one.
 pub async fn the_database_is_detected(f: &Fixture) -> CaseResult {
-    hold(target(f).await?.running, "a running database is said not to run")?;
+    hold(found(f).await?.running, "a running database is said not to run")?;
     let render = f.backend.stacks().render(&f.stack).await?;
     let mut others = f.backend.stacks().containers(&f.stack.project).await?;
     others.retain(|container| Some(&container.service) != f.database.as_ref());
@@ -99,7 +103,7 @@ pub async fn what_a_killed_dump_left_is_discarded(f: &Fixture) -> CaseResult {
     let (target, operation) = (target(f).await?, OperationId::new("conformance-1")?);
     let folder = f.scratch.join("backups");
     let file = folder.join("backup.sql");
-    f.backend.database().discard_partial(&operation, &file).await?;
+    f.backend.database().discard_partial(&f.stack, &target, &operation, &file).await?;
     for polls in 1..20 {
         let call = Call::silent();
         let mut dump = f.backend.database().dump(&f.stack, &target, &operation, &file, &call);
@@ -114,7 +118,7 @@ pub async fn what_a_killed_dump_left_is_discarded(f: &Fixture) -> CaseResult {
         });
         let killed = killed.await;
         drop(dump);
-        f.backend.database().discard_partial(&operation, &file).await?;
+        f.backend.database().discard_partial(&f.stack, &target, &operation, &file).await?;
         let left: Vec<_> = match std::fs::read_dir(&folder) {
             Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect(),
             Err(_) => Vec::new(),
@@ -132,8 +136,10 @@ pub async fn what_a_killed_dump_left_is_discarded(f: &Fixture) -> CaseResult {
 pub async fn a_complete_backup_is_not_discarded(f: &Fixture) -> CaseResult {
     let file = f.scratch.join("backup.sql");
     let manifest = dump(f, "conformance-1", &file, &Call::silent()).await??;
+    let target = target(f).await?;
     for operation in ["conformance-1", "conformance-2"] {
-        f.backend.database().discard_partial(&OperationId::new(operation)?, &file).await?;
+        let operation = OperationId::new(operation)?;
+        f.backend.database().discard_partial(&f.stack, &target, &operation, &file).await?;
     }
     let again = dump(f, "conformance-1", &file, &Call::silent()).await??;
     same(&again, &manifest, "the backup")

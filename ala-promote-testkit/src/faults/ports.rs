@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ala_promote_core::backend::{
-    Acquired, Backend, BackendResult, Builder, Call, Database, DatabaseTarget, Fetched, Hooks, ImageStore,
-    Lock, LockGuard, LockHolder, LockScope, PortHolder, Probe, Room, Source, Stacks, Witness, Witnessed,
+    Acquired, Backend, BackendResult, Builder, Call, Database, Fetched, Hooks, ImageStore, Lock, LockGuard,
+    LockHolder, LockScope, PortHolder, Probe, Room, Source, Stacks, Witness, Witnessed,
 };
 use ala_promote_core::config::Settings;
 use ala_promote_core::domain::{
-    BackupManifest, Container, EnvironmentName, HealthTarget, HookCommand, ImageId, ImageIdentity,
-    ImageReference, OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render, ServiceHealth,
-    ServiceName, SourceState, StackRef,
+    BackupManifest, Container, DatabaseTarget, EnvironmentName, HealthTarget, HookCommand, ImageId,
+    ImageIdentity, ImageReference, OperationId, PortMapping, ProjectName, PullSource, PulledImage, Render,
+    Secret, ServiceDatabase, ServiceHealth, ServiceName, SourceState, StackRef,
 };
 use async_trait::async_trait;
 
@@ -169,8 +169,11 @@ impl<B: Backend> Source for Faulty<B> {
 
 #[async_trait]
 impl<B: Backend> Database for Faulty<B> {
-    async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<DatabaseTarget>> {
+    async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<ServiceDatabase>> {
         self.reads("database.detect", self.inner.database().detect(render, containers)).await
+    }
+    async fn url(&self, stack: &StackRef, key: &str) -> BackendResult<Option<Secret>> {
+        self.reads("database.url", self.inner.database().url(stack, key)).await
     }
     async fn room(&self, stack: &StackRef, target: &DatabaseTarget, file: &Path) -> BackendResult<Room> {
         self.reads("database.room", self.inner.database().room(stack, target, file)).await
@@ -186,8 +189,15 @@ impl<B: Backend> Database for Faulty<B> {
         let dump = self.inner.database().dump(stack, target, operation, file, call);
         self.stoppable("database.dump", call, dump).await
     }
-    async fn discard_partial(&self, operation: &OperationId, file: &Path) -> BackendResult<()> {
-        self.changes("database.discard_partial", self.inner.database().discard_partial(operation, file)).await
+    async fn discard_partial(
+        &self,
+        stack: &StackRef,
+        target: &DatabaseTarget,
+        operation: &OperationId,
+        file: &Path,
+    ) -> BackendResult<()> {
+        let discard = self.inner.database().discard_partial(stack, target, operation, file);
+        self.changes("database.discard_partial", discard).await
     }
 }
 

@@ -1,13 +1,15 @@
-//! Databases: their rows are values, their backups are real files.
+//! Databases: their rows are values, their backups are real files. Of commands that write backups two are known:
+//! `echo TEXT…` and `false`.
 
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use ala_promote_core::backend::{
-    BackendError, BackendErrorKind, BackendResult, Call, Database, DatabaseTarget, Room,
+use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, Call, Database, Room};
+use ala_promote_core::domain::{
+    BackedUp, BackupCommand, BackupManifest, Container, DatabaseKind, DatabaseTarget, OperationId, Render,
+    Secret, ServiceDatabase, ServiceName, StackRef, UrlDatabase,
 };
-use ala_promote_core::domain::{BackupManifest, Container, OperationId, Render, ServiceName, StackRef};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -17,6 +19,7 @@ use super::snapshot::write_whole;
 use super::{MemoryBackend, cancelled};
 
 const FIRST_LINE: &str = "-- dump of an in-memory database";
+const SERVER_VERSION: &str = "15.0 (in memory)";
 const LAST_LINE: &str = "-- in-memory database dump complete";
 
 /// What stands beside a dump: the manifest, and which operation made it.
@@ -29,7 +32,7 @@ struct Beside {
 
 #[async_trait]
 impl Database for MemoryBackend {
-    async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<DatabaseTarget>> {
+    async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<ServiceDatabase>> {
         self.step().await;
         let state = self.state();
         let is_database = |c: &&Container| state.images.get(&c.image.id).is_some_and(|i| i.postgres);
@@ -39,8 +42,9 @@ impl Database for MemoryBackend {
                 spec.and_then(|s| s.environment.get(name)).map(|value| value.reveal().to_owned())
             };
             let user = variable("POSTGRES_USER").unwrap_or_else(|| "postgres".to_owned());
-            DatabaseTarget {
+            ServiceDatabase {
                 service: container.service.clone(),
+                kind: DatabaseKind::PostgreSql,
                 database: variable("POSTGRES_DB").unwrap_or_else(|| user.clone()),
                 user,
                 running: container.is_running(),
@@ -49,12 +53,26 @@ impl Database for MemoryBackend {
         Ok(containers.iter().filter(is_database).map(target).collect())
     }
 
+    async fn url(&self, stack: &StackRef, key: &str) -> BackendResult<Option<Secret>> {
+        self.step().await;
+        let model = self.environment_model("read the env file", &stack.environment)?;
+        let url = model.variables.and_then(|variables| variables.get(key).cloned());
+        Ok(url.filter(|url| !url.reveal().is_empty()))
+    }
+
     async fn room(&self, stack: &StackRef, target: &DatabaseTarget, _file: &Path) -> BackendResult<Room> {
         self.step().await;
-        let state = self.state();
-        let rows = state.databases.get(&(stack.project.clone(), target.service.clone()));
-        let bytes = rows.map(|rows| text_of(rows).len()).unwrap_or_default();
-        Ok(Room { free_bytes: state.free_bytes, database_bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
+        let what = format!("look how large {target} is");
+        let bytes = match target {
+            DatabaseTarget::Service(database) => {
+                let key = (stack.project.clone(), database.service.clone());
+                self.state().databases.get(&key).map(|rows| text_of(rows).len()).unwrap_or_default()
+            }
+            DatabaseTarget::Url(database) => text_of(&self.rows_outside(&what, stack, database).await?).len(),
+            _ => 0,
+        };
+        let database_bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        Ok(Room { free_bytes: self.state().free_bytes, database_bytes })
     }
 
     async fn dump(
@@ -66,21 +84,19 @@ impl Database for MemoryBackend {
         call: &Call,
     ) -> BackendResult<BackupManifest> {
         self.step().await;
-        let what = format!("back up database {} to {}", target.database, file.display());
+        let what = format!("back up {target} to {}", file.display());
         if file.exists() {
             return made_before(&what, operation, file);
         }
         let started_at = self.now();
-        let text = text_of(&self.rows_for_dump(&what, stack, &target.service)?);
+        let (text, of) = self.content(&what, stack, target).await?;
         let partial = partial_of(file, operation);
         let written = self.write_dump(&what, &partial, &text, call).await;
         let manifest = written.and_then(|()| {
             let manifest = BackupManifest {
                 version: 1,
                 file: file.to_owned(),
-                service: target.service.clone(),
-                database: target.database.clone(),
-                server_version: "15.0 (in memory)".to_owned(),
+                of,
                 started_at,
                 finished_at: self.now(),
                 bytes: u64::try_from(text.len()).unwrap_or(u64::MAX),
@@ -95,7 +111,13 @@ impl Database for MemoryBackend {
         manifest
     }
 
-    async fn discard_partial(&self, operation: &OperationId, file: &Path) -> BackendResult<()> {
+    async fn discard_partial(
+        &self,
+        _stack: &StackRef,
+        _target: &DatabaseTarget,
+        operation: &OperationId,
+        file: &Path,
+    ) -> BackendResult<()> {
         self.step().await;
         match std::fs::remove_file(partial_of(file, operation)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -108,6 +130,50 @@ impl Database for MemoryBackend {
 }
 
 impl MemoryBackend {
+    /// What a backup of this will hold.
+    async fn content(
+        &self,
+        what: &str,
+        stack: &StackRef,
+        target: &DatabaseTarget,
+    ) -> BackendResult<(String, BackedUp)> {
+        let server_version = SERVER_VERSION.to_owned();
+        match target {
+            DatabaseTarget::Service(ServiceDatabase { service, database, .. }) => {
+                let rows = self.rows_for_dump(what, stack, service)?;
+                let (service, database) = (service.clone(), database.clone());
+                Ok((text_of(&rows), BackedUp::Service { service, database, server_version }))
+            }
+            DatabaseTarget::Url(outside) => {
+                let rows = self.rows_outside(what, stack, outside).await?;
+                let (url_env, database) = (outside.url_env.clone(), "outside".to_owned());
+                Ok((text_of(&rows), BackedUp::Url { url_env, database, server_version }))
+            }
+            DatabaseTarget::Command(BackupCommand { name, command, .. }) => {
+                let text = printed(what, command)?;
+                Ok((text, BackedUp::Command { name: name.clone(), command: command.clone() }))
+            }
+            _ => Err(BackendError::new(BackendErrorKind::Unsupported, what, "it is of an unknown kind")),
+        }
+    }
+
+    async fn rows_outside(
+        &self,
+        what: &str,
+        stack: &StackRef,
+        database: &UrlDatabase,
+    ) -> BackendResult<Vec<String>> {
+        let url = self.url(stack, &database.url_env).await?.ok_or_else(|| {
+            let detail = format!("the env file does not set {}", database.url_env);
+            BackendError::new(BackendErrorKind::Invalid, what, detail)
+        })?;
+        self.state()
+            .outside
+            .get(url.reveal())
+            .cloned()
+            .ok_or_else(|| BackendError::new(BackendErrorKind::Failed, what, "the database does not answer"))
+    }
+
     fn rows_for_dump(
         &self,
         what: &str,
@@ -153,6 +219,16 @@ impl MemoryBackend {
             }
         }
         out.sync_all().map_err(failed)
+    }
+}
+
+/// What a command prints, which must be something.
+fn printed(what: &str, command: &[String]) -> BackendResult<String> {
+    let failed = |detail: String| Err(BackendError::new(BackendErrorKind::Failed, what, detail));
+    match command.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["echo", text @ ..] => Ok(text.join(" ") + "\n"),
+        ["false"] => failed("ended with exit code 1".to_owned()),
+        words => failed(format!("there is no program {} that can be run", words.join(" "))),
     }
 }
 

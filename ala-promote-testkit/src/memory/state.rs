@@ -28,6 +28,8 @@ pub struct State {
     pub containers: BTreeMap<String, MemoryContainer>,
     /// Rows of databases. They outlive containers, as a volume's data does.
     pub databases: BTreeMap<(ProjectName, ServiceName), Vec<String>>,
+    /// Rows of databases outside of all stacks, by their URLs.
+    pub outside: BTreeMap<String, Vec<String>>,
     /// Host ports that are held by something that is no container, with what holds them.
     pub foreign_ports: BTreeMap<u16, String>,
     /// Held locks of projects: on the engine, so that they outlive who made them.

@@ -6,7 +6,7 @@ use ala_promote_core::backend::{
     Acquired, Backend as _, BackendErrorKind, Call, Clock as _, Fetched, LockHolder, LockScope, Witnessed,
 };
 use ala_promote_core::domain::{
-    Actor, EnvironmentName, HealthTarget, HealthVerdict, OperationId, ServiceName, StackRef,
+    Actor, DatabaseTarget, EnvironmentName, HealthTarget, HealthVerdict, OperationId, ServiceName, StackRef,
 };
 use ala_promote_testkit::memory::{ImageBehaviour, MemoryBackend, SourceCommit, Upstream, rows_of_dump};
 
@@ -282,6 +282,7 @@ async fn backups_are_real_files() {
     let found = world.database().detect(&render, &containers).await.unwrap();
     assert_eq!(found.len(), 1);
     let (database, operation): (_, OperationId) = (&found[0], "op-1".parse().unwrap());
+    let target = &DatabaseTarget::Service(database.clone());
     assert_eq!(
         (database.service.as_str(), database.database.as_str(), database.running),
         ("db", "ala", true)
@@ -289,7 +290,7 @@ async fn backups_are_real_files() {
     let file = world.backup_dir().join("backup.sql");
     let dump = |operation: OperationId, call: Call| {
         let (world, stack, file) = (world.clone(), stack.clone(), file.clone());
-        async move { world.database().dump(&stack, database, &operation, &file, &call).await }
+        async move { world.database().dump(&stack, target, &operation, &file, &call).await }
     };
     let call = Call::silent();
     call.cancel.cancel();

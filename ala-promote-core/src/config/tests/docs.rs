@@ -47,6 +47,7 @@ fn each_key_is_named() {
         for key in known.strip_prefix("known keys here: ").unwrap().split(", ") {
             let named = [
                 format!("| `{key}`"),
+                format!(", `{key}`"),
                 format!("`[{key}]`"),
                 format!("`[{key}.<name>]`"),
                 format!("`[[{key}]]`"),

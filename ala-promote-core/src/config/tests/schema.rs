@@ -55,6 +55,20 @@ fn it_has_the_keys_that_are_known_and_no_other() {
     }
 }
 
+/// The keys that must stand beside this one.
+fn needed(node: &Value, key: &str, required: &[&str]) -> BTreeSet<String> {
+    let mut all: BTreeSet<String> = required.iter().map(|key| (*key).to_owned()).collect();
+    let mut open: Vec<String> = all.iter().cloned().chain([key.to_owned()]).collect();
+    while let Some(next) = open.pop() {
+        let beside = node["dependencies"][&next].as_array().into_iter().flatten();
+        let new =
+            beside.map(|other| other.as_str().unwrap().to_owned()).filter(|other| all.insert(other.clone()));
+        open.extend(new.collect::<Vec<_>>());
+    }
+    all.remove(key);
+    all
+}
+
 #[test]
 fn its_examples_are_taken() {
     let mut leaves = 0;
@@ -64,8 +78,8 @@ fn its_examples_are_taken() {
         for (key, leaf) in node["properties"].as_object().unwrap() {
             let Some(example) = leaf["examples"].get(0) else { continue };
             let mut text = header.clone();
-            for other in required.iter().filter(|other| *other != key) {
-                text += &format!("{other} = {}\n", toml(&node["properties"][other]["examples"][0]));
+            for other in needed(&node, key, &required) {
+                text += &format!("{other} = {}\n", toml(&node["properties"][&other]["examples"][0]));
             }
             text += &format!("{key} = {}\n", toml(example));
             let folder = Folder::usual().config(&text);

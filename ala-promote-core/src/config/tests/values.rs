@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::domain::{BackupCommand, UrlDatabase};
 
 #[test]
 fn all_values_as_written() {
@@ -40,7 +41,9 @@ fn all_values_as_written() {
     };
     assert_eq!(settings.health, health);
     assert_eq!(settings.backup.dir, Path::new("/srv/backups"));
-    assert!(matches!(&settings.backup.database, DatabaseChoice::Service(name) if name.as_str() == "db"));
+    assert!(
+        matches!(&settings.backup.database, DatabaseChoice::One(DatabaseSettings::Service(n)) if n.as_str() == "db")
+    );
     assert_eq!(settings.retention, Retention { releases: 9 });
 }
 
@@ -48,17 +51,82 @@ fn all_values_as_written() {
 fn several_databases_are_listed_once_each() {
     let two = "[[backup.databases]]\nservice = \"db\"\n[[backup.databases]]\nservice = \"reports\"\n";
     let settings = Folder::usual().config(two).settings();
-    let services = ["db", "reports"].map(|name| name.parse().unwrap());
-    assert_eq!(settings.backup.database, DatabaseChoice::Services(services.into()));
+    let services = ["db", "reports"].map(|name| DatabaseSettings::Service(name.parse().unwrap()));
+    assert_eq!(settings.backup.database, DatabaseChoice::Listed(services.into()));
     for (text, expected) in [
-        (two.replace("reports", "db"), "ala-promote.toml:4:11: service `db` is listed twice"),
+        (two.replace("reports", "db"), "ala-promote.toml:4:11: `db` is listed twice"),
         (format!("[backup]\nservice = \"x\"\n{two}"), "both `service = \"x\"` and [[backup.databases]]"),
         (format!("[backup]\nnone = \"x\"\n{two}"), "both [[backup.databases]] and `none`"),
-        ("[[backup.databases]]\n".to_owned(), "missing field `service`"),
+        ("[[backup.databases]]\n".to_owned(), "1:1: a database needs `service`, `url_env` or `command`"),
     ] {
         let said = Folder::usual().config(&text).refusal();
         assert!(said.contains(expected), "{text}: {said}");
     }
+}
+
+#[test]
+fn a_database_outside_of_the_stack() {
+    let keys = "url_env = \"DATABASE_URL\"\nimage = \"postgres:16\"\n";
+    let url = |network: Option<&str>| {
+        DatabaseSettings::Url(UrlDatabase {
+            url_env: "DATABASE_URL".into(),
+            image: "postgres:16".parse().unwrap(),
+            network: network.map(str::to_owned),
+        })
+    };
+    let database = |text: &str| Folder::usual().config(text).settings().backup.database;
+    assert_eq!(database(&format!("[backup]\n{keys}")), DatabaseChoice::One(url(None)));
+    let listed = format!("[[backup.databases]]\n{keys}network = \"host\"\n");
+    assert_eq!(database(&listed), DatabaseChoice::Listed(vec![url(Some("host"))]));
+    for (text, expected) in [
+        (
+            "url_env = \"DATABASE_URL\"",
+            "2:11: `url_env` needs `image`: the image that pg_dump runs in | of the server",
+        ),
+        ("image = \"postgres:16\"", "2:9: a database needs `service`, `url_env` or `command`"),
+        (&format!("{keys}network = \"none\""), "4:11: `none` is no network"),
+        (&format!("{keys}network = \"container:db\""), "4:11: `container:db` is no network"),
+        (&format!("{keys}timeout = \"1m\""), "4:11: `timeout` means nothing beside `url_env`"),
+        (&format!("{keys}service = \"db\""), "2:11: one database has both `service` and `url_env`"),
+        (&format!("{keys}none = \"x\""), "[backup] has both `url_env` and `none`"),
+        (&keys.replace("16", "16:x"), "3:9: `postgres:16:x`: "),
+    ] {
+        let said = Folder::usual().config(&format!("[backup]\n{text}")).refusal();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+    // A URL in the place of its key is not repeated.
+    let pasted = keys.replace("DATABASE_URL", "postgres://ala:hunter2000@db.example.com/ala");
+    let said = Folder::usual().config(&format!("[backup]\n{pasted}")).refusal();
+    assert!(said.contains("the key of the env file") && !said.contains("hunter2000"), "{said}");
+}
+
+#[test]
+fn a_command_of_the_team_s_own() {
+    let keys = "name = \"mongo.archive\"\ncommand = [\"./dump\", \"--all\"]\n";
+    let command = |seconds| {
+        DatabaseSettings::Command(BackupCommand {
+            name: "mongo.archive".parse().unwrap(),
+            command: vec!["./dump".into(), "--all".into()],
+            timeout: Duration::from_secs(seconds),
+        })
+    };
+    let database = |text: &str| Folder::usual().config(text).settings().backup.database;
+    assert_eq!(database(&format!("[backup]\n{keys}")), DatabaseChoice::One(command(3600)));
+    let listed = format!("[[backup.databases]]\n{keys}timeout = \"30m\"\n");
+    assert_eq!(database(&listed), DatabaseChoice::Listed(vec![command(1800)]));
+    for (text, expected) in [
+        ("command = [\"./dump\"]", "2:11: `command` needs `name`"),
+        ("name = \"x\"\ncommand = []", "3:11: the command has no program"),
+        ("name = \"../x\"\ncommand = [\"a\"]", "2:8: backup `../x` does not start with"),
+        (&format!("{keys}timeout = \"0s\""), "4:11: 0s is not between 1s and 6h"),
+        (&format!("{keys}image = \"x\""), "4:9: `image` means nothing beside `command`"),
+    ] {
+        let said = Folder::usual().config(&format!("[backup]\n{text}")).refusal();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+    let twice = format!("[[backup.databases]]\nservice = \"mongo.archive\"\n[[backup.databases]]\n{keys}");
+    let said = Folder::usual().config(&twice).refusal();
+    assert!(said.contains("4:8: `mongo.archive` is listed twice"), "{said}");
 }
 
 #[test]

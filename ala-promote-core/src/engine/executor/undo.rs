@@ -40,8 +40,8 @@ impl Executor<'_> {
                 self.handler(kind)?.undo(*version, payload, &call).await
             }
             // A complete one is kept.
-            Action::Backup { file, .. } => {
-                self.backend.database().discard_partial(&plan.operation, file).await
+            Action::Backup { stack, database, file } => {
+                self.backend.database().discard_partial(stack, database, &plan.operation, file).await
             }
             // The rest leaves nothing behind.
             Action::Fetch { .. }

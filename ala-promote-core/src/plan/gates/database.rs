@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::backend::DatabaseTarget;
-use crate::config::DatabaseChoice;
-use crate::domain::{ServiceName, Verb};
+use crate::config::{DatabaseChoice, DatabaseSettings};
+use crate::domain::{DatabaseTarget, ServiceDatabase, ServiceName, Verb};
 use crate::plan::{Finding, PlanInput};
 
 const GATE: &str = "database";
@@ -14,7 +13,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let environment = &input.request.environment;
-    if input.target().is_none_or(|target| target.containers.is_empty()) {
+    if runs_nothing(input) && input.settings.backup.database.outside().next().is_none() {
         return vec![Finding::note(
             GATE,
             format!("nothing runs in {environment} yet, so there is nothing to back up"),
@@ -32,10 +31,14 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         DatabaseChoice::None { reason } => {
             vec![Finding::note(GATE, format!("no backup is taken, by the config: {reason}"))]
         }
-        DatabaseChoice::Service(service) => named(input, std::slice::from_ref(service)),
-        DatabaseChoice::Services(services) => named(input, services),
         DatabaseChoice::Detect => detected(input),
+        choice => named(input, choice.named()),
     }
+}
+
+/// Then there is nothing to back up in the stack; a database outside of it may hold data all the same.
+fn runs_nothing(input: &PlanInput<'_>) -> bool {
+    input.target().is_none_or(|target| target.containers.is_empty())
 }
 
 /// Whether this operation takes a backup before it changes anything that is seen.
@@ -63,7 +66,7 @@ fn detected(input: &PlanInput<'_>) -> Vec<Finding> {
                 f.seen(format!("{}: database {} as {}", d.service, d.database, d.user))
             });
             let finding = finding.mend("write into ala-promote.toml, without those that need no backup:");
-            let entry = |f: Finding, d: &DatabaseTarget| {
+            let entry = |f: Finding, d: &ServiceDatabase| {
                 f.mend("[[backup.databases]]").mend(format!("service = \"{}\"", d.service))
             };
             vec![several.iter().fold(finding, entry)]
@@ -71,34 +74,51 @@ fn detected(input: &PlanInput<'_>) -> Vec<Finding> {
     }
 }
 
-/// Those that the config names: each must be there and run.
-fn named(input: &PlanInput<'_>, services: &[ServiceName]) -> Vec<Finding> {
+/// Those that the config names: each of the stack must be there and run. Whether one outside of it answers has been
+/// asked already.
+fn named(input: &PlanInput<'_>, named: &[DatabaseSettings]) -> Vec<Finding> {
     let found = |service: &ServiceName| input.observed.databases.iter().find(|d| d.service == *service);
-    let missing: Vec<Finding> = services
-        .iter()
+    let services = || {
+        // Where nothing runs, there is nothing in the stack to back up.
+        let all = named.iter().filter(|_| !runs_nothing(input));
+        all.filter_map(|database| match database {
+            DatabaseSettings::Service(service) => Some(service),
+            _ => None,
+        })
+    };
+    let missing: Vec<Finding> = services()
         .filter(|service| found(service).is_none())
         .map(|service| not_a_database(input, service))
         .collect();
     if !missing.is_empty() {
         return missing;
     }
-    let databases: Vec<&DatabaseTarget> = services.iter().filter_map(found).collect();
+    let databases: Vec<&ServiceDatabase> = services().filter_map(found).collect();
     let mut findings = usable(input, &databases);
-    findings.extend(left_out(input, &databases));
+    findings.extend(left_out(input, named, &databases));
     findings
 }
 
-/// A database that nobody listed may have been forgotten.
-fn left_out(input: &PlanInput<'_>, databases: &[&DatabaseTarget]) -> Option<Finding> {
+/// A database that nobody listed may have been forgotten, if it is not the one that a command is for.
+fn left_out(
+    input: &PlanInput<'_>,
+    named: &[DatabaseSettings],
+    databases: &[&ServiceDatabase],
+) -> Option<Finding> {
     let others = input.observed.databases.iter().filter(|d| !databases.contains(d));
-    let others: Vec<&str> = others.map(|d| d.service.as_str()).collect();
-    let reason = format!("not backed up, by the config: {}", others.join(", "));
+    let others = others.map(|d| d.service.as_str()).collect::<Vec<_>>().join(", ");
+    let has_command = named.iter().any(|database| matches!(database, DatabaseSettings::Command(_)));
+    let reason = match has_command {
+        true => format!("not backed up, unless a command of the config does it: {others}"),
+        false => format!("not backed up, by the config: {others}"),
+    };
     (!others.is_empty()).then(|| Finding::note(GATE, reason))
 }
 
 fn not_a_database(input: &PlanInput<'_>, service: &ServiceName) -> Finding {
     let has_container = input.target().is_some_and(|target| target.containers_of(service).next().is_some());
-    let what = if has_container { "is no PostgreSQL database" } else { "has no container" };
+    let what =
+        if has_container { "is no database of PostgreSQL, MySQL or MariaDB" } else { "has no container" };
     Finding::refuse(GATE, format!("service {service}, named in the config as the database, {what}"))
         .mend("start it, or correct `service` of [backup] or [[backup.databases]] in ala-promote.toml")
 }
@@ -111,14 +131,22 @@ fn none_found(input: &PlanInput<'_>) -> Vec<Finding> {
             "no database and no volume was found, so there is nothing to back up",
         )];
     }
-    let finding = Finding::refuse(GATE, "no PostgreSQL database was found, but data is kept in volumes");
+    let finding = Finding::refuse(
+        GATE,
+        "no database of PostgreSQL, MySQL or MariaDB was found, but data is kept in volumes",
+    );
     let finding = volumes.iter().fold(finding, |f, volume| f.seen(format!("volume {volume}")));
-    vec![finding.mend("if no backup is needed, say why in ala-promote.toml: [backup] none = \"…\"")]
+    vec![
+        finding
+            .mend("one outside of the stack, in ala-promote.toml: [backup] url_env = \"DATABASE_URL\", image = \"postgres:16\"")
+            .mend("one of another kind: [backup] name = \"…\", command = [\"./dump\"]")
+            .mend("if no backup is needed, say why: [backup] none = \"…\""),
+    ]
 }
 
-fn usable(input: &PlanInput<'_>, databases: &[&DatabaseTarget]) -> Vec<Finding> {
-    let is_down = |database: &&&DatabaseTarget| !database.running;
-    let down = databases.iter().filter(is_down).map(|DatabaseTarget { service, .. }| {
+fn usable(input: &PlanInput<'_>, databases: &[&ServiceDatabase]) -> Vec<Finding> {
+    let is_down = |database: &&&ServiceDatabase| !database.running;
+    let down = databases.iter().filter(is_down).map(|ServiceDatabase { service, .. }| {
         Finding::refuse(GATE, format!("the database {service} is down, so it can't be backed up"))
             .mend(format!("start it, or look why it stopped: docker compose logs {service}"))
     });
@@ -126,7 +154,7 @@ fn usable(input: &PlanInput<'_>, databases: &[&DatabaseTarget]) -> Vec<Finding> 
     if !down.is_empty() {
         return down;
     }
-    let whose = if databases.len() == 1 { "the database takes" } else { "the databases take" };
+    let whose = if to_back_up(input).len() == 1 { "the database takes" } else { "the databases take" };
     match input.observed.room {
         Some(room) if room.free_bytes < room.database_bytes / 10 => vec![
             Finding::refuse(GATE, "there is not enough room for a backup")
@@ -152,13 +180,23 @@ fn usable(input: &PlanInput<'_>, databases: &[&DatabaseTarget]) -> Vec<Finding> 
 
 /// The databases that this operation backs up; none where there are none, or none are wanted.
 pub(crate) fn to_back_up(input: &PlanInput<'_>) -> Vec<DatabaseTarget> {
-    let databases = input.observed.databases.iter().filter(|database| database.running);
-    let is_the_only_one = input.observed.databases.len() == 1;
-    let is_meant = |database: &&DatabaseTarget| match &input.settings.backup.database {
-        DatabaseChoice::None { .. } => false,
-        DatabaseChoice::Service(service) => &database.service == service,
-        DatabaseChoice::Services(services) => services.contains(&database.service),
-        DatabaseChoice::Detect => is_the_only_one,
-    };
-    databases.filter(is_meant).cloned().collect()
+    let found = input.observed.databases.iter().filter(|database| database.running);
+    let of_service = |database: &ServiceDatabase| DatabaseTarget::Service(database.clone());
+    match &input.settings.backup.database {
+        DatabaseChoice::None { .. } => Vec::new(),
+        DatabaseChoice::Detect if input.observed.databases.len() > 1 => Vec::new(),
+        DatabaseChoice::Detect => found.map(of_service).collect(),
+        choice => {
+            let target = |database: &DatabaseSettings| match database {
+                DatabaseSettings::Service(service) => {
+                    found.clone().find(|found| found.service == *service).map(of_service)
+                }
+                DatabaseSettings::Url(database) => Some(DatabaseTarget::Url(database.clone())),
+                // What it is for is in the stack, as far as can be told.
+                DatabaseSettings::Command(_) if runs_nothing(input) => None,
+                DatabaseSettings::Command(command) => Some(DatabaseTarget::Command(command.clone())),
+            };
+            choice.named().iter().filter_map(target).collect()
+        }
+    }
 }

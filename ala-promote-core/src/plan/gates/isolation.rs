@@ -35,7 +35,7 @@ fn between(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironme
             .mend("give each a volume of its own name")
     }));
     findings.extend(same_networks(ra, rb, &input.settings.isolation.shared_networks));
-    findings.extend(same_databases(ra, rb));
+    findings.extend(same_databases(a, b));
     findings.extend(foreign_env_files(ra, rb));
     findings.extend(foreign_env_files(rb, ra));
     if matches!(input.request.verb, Verb::Rollback { .. }) {
@@ -221,31 +221,39 @@ fn same_networks(a: &Render, b: &Render, on_purpose: &BTreeSet<String>) -> Vec<F
 }
 
 /// The same database server and name outside both stacks. A host that is a service of its own stack is apart already.
-fn same_databases(a: &Render, b: &Render) -> Vec<Finding> {
+fn same_databases(a: &ObservedEnvironment, b: &ObservedEnvironment) -> Vec<Finding> {
     let ours = external_databases(a);
     let theirs = external_databases(b);
     ours.iter()
-        .filter_map(|(place, key)| {
+        .filter_map(|(place, seen)| {
             let other = theirs.get(place)?;
             Some(
-                both(a, b, "use the same database")
-                    .seen(at(a, key))
-                    .seen(at(b, other))
+                both(&a.render, &b.render, "use the same database")
+                    .seen(seen)
+                    .seen(other)
                     .mend("give each a database of its own"),
             )
         })
         .collect()
 }
 
-fn external_databases(render: &Render) -> BTreeMap<String, String> {
+/// Databases outside of the stack, with where they are named: by a service, or as one that is backed up.
+fn external_databases(environment: &ObservedEnvironment) -> BTreeMap<String, String> {
+    let render = &environment.render;
     let mut found = BTreeMap::new();
     for (service, spec) in &render.services {
         for (key, value) in &spec.environment {
             if let Some((host, place)) = database_place(value.reveal())
                 && !render.services.contains_key(host.as_str())
             {
-                found.insert(place, format!("services.{service}.environment.{key}"));
+                found.insert(place, at(render, &format!("services.{service}.environment.{key}")));
             }
+        }
+    }
+    for (key, url) in &environment.urls {
+        if let Some((_, place)) = database_place(url.reveal()) {
+            let name = &render.stack.environment;
+            found.entry(place).or_insert_with(|| format!("{name}: {key} in its env file"));
         }
     }
     found

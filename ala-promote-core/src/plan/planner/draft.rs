@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{addresses, before, release, unseen};
-use crate::backend::DatabaseTarget;
 use crate::config::{BackupSettings, DatabaseChoice, EnvironmentSettings, HealthSettings};
 use crate::domain::{
-    EnvironmentName, HealthTarget, HookMoment, ImageReference, Release, ReleaseTag, ServiceName, ServiceSpec,
-    StackRef, StepId, Verb,
+    DatabaseTarget, EnvironmentName, HealthTarget, HookMoment, ImageReference, Release, ReleaseTag,
+    ServiceName, ServiceSpec, StackRef, StepId, Verb,
 };
 use crate::plan::changes::changes;
 use crate::plan::pairing::{PromotedService, promoted_services};
@@ -146,7 +145,7 @@ impl<'a> Draft<'a> {
     /// Backs up what there is to back up: all of it before anything that is seen changes.
     pub(super) fn backup(&mut self) {
         let backups = super::backups_in_question(self.input).into_iter().map(|(database, file)| {
-            let title = format!("back up {} of {}", database.database, database.service);
+            let title = format!("back up {database}");
             (title, Action::Backup { stack: self.stack.clone(), database, file })
         });
         let steps = backups.collect();
@@ -241,14 +240,16 @@ fn needs_question(verb: &Verb) -> bool {
     matches!(verb, Verb::Promote | Verb::Rollback { .. })
 }
 
-/// Where a backup goes, under the documented name; where databases are listed, each with its service's name in it.
+/// Where a backup goes, under the documented name; where databases are listed, each with what names it. What a command
+/// writes is no SQL for certain: the name says by itself what it is.
 pub(super) fn backup_file(input: &PlanInput<'_>, database: &DatabaseTarget) -> std::path::PathBuf {
     let BackupSettings { dir, database: choice } = &input.settings.backup;
-    let name = match choice {
-        DatabaseChoice::Services(_) => format!("-{}", database.service),
-        _ => String::new(),
+    let name = match (database, choice) {
+        (DatabaseTarget::Command(command), _) => format!("-{}", command.name),
+        (database, DatabaseChoice::Listed(_)) => format!("-{}.sql", database.label()),
+        _ => ".sql".to_owned(),
     };
-    dir.join(format!("backup-{}{name}.sql", input.now.strftime("%Y%m%d-%H%M%S")))
+    dir.join(format!("backup-{}{name}", input.now.strftime("%Y%m%d-%H%M%S")))
 }
 
 /// What to look at for one service.

@@ -17,8 +17,7 @@ use super::gates::{self, Gate, built_in};
 use super::pairing::promoted_services;
 use super::ports::wanted_ports;
 use super::{Finding, Plan, PlanInput, Refusal};
-use crate::backend::DatabaseTarget;
-use crate::domain::{HealthTarget, ImageReference, PortMapping, Release, ReleaseTag, Verb};
+use crate::domain::{DatabaseTarget, HealthTarget, ImageReference, PortMapping, Release, ReleaseTag, Verb};
 
 /// Decides what an operation will do.
 ///
