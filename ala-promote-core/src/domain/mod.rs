@@ -28,5 +28,5 @@ pub use remote::{PullSource, PulledImage, RepositoryDigest};
 pub use secret::{FingerprintKey, Secret};
 pub use stack::{
     BuildSpec, Container, ContainerHealth, ContainerState, DroppedPort, PortMapping, Render, Resource,
-    ServiceSpec, StackRef,
+    ServiceSpec, StackRef, is_source_file,
 };

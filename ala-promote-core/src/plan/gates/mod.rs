@@ -5,10 +5,11 @@ mod database;
 mod hooks;
 mod images;
 mod inherited_ports;
-mod lines;
 mod isolation;
+mod lines;
 mod mounted_code;
 mod ports_free;
+mod service_map;
 mod source;
 mod state_loss;
 mod tested_release;
@@ -34,10 +35,11 @@ where
 }
 
 /// The gates that every operation passes, in the order in which their findings are shown.
-pub(crate) fn built_in() -> [&'static dyn Gate; 11] {
+pub(crate) fn built_in() -> [&'static dyn Gate; 12] {
     [
         &state_loss::check,
         &tested_release::check,
+        &service_map::check,
         &images::check,
         &build_parity::check,
         &inherited_ports::check,
