@@ -19,8 +19,6 @@ mod init;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
-mod stacks;
-#[cfg(test)]
 mod stop;
 #[cfg(test)]
 mod recover;
