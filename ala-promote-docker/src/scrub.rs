@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ala_promote_core::domain::Render;
 use bollard::models::ContainerInspectResponse;
 
 use crate::compose::EnvFile;
@@ -77,8 +78,25 @@ impl Scrubber {
         Self::new(environment.filter_map(|entry| entry.split_once('=')).filter(|(key, _)| !is_public(key)))
     }
 
-    /// The text without the values.
+    /// Hides what services have in their environments as well, which Compose files may give them by themselves.
+    pub(crate) fn and_of_services(mut self, render: &Render) -> Self {
+        let variables = render.services.values().flat_map(|spec| &spec.environment);
+        let of_services = Self::new(
+            variables.filter(|(key, _)| !is_public(key)).map(|(key, value)| (key.as_str(), value.reveal())),
+        );
+        let is_new = |(text, _): &(String, String)| self.replacements.iter().all(|(known, _)| known != text);
+        let added: Vec<_> = of_services.replacements.into_iter().filter(is_new).collect();
+        self.replacements.extend(added);
+        self.replacements.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        self
+    }
+
+    /// The text without the values, and without passwords in URLs, wherever these come from.
     pub(crate) fn scrub(&self, text: &str) -> String {
+        without_url_passwords(&self.without_values(text))
+    }
+
+    fn without_values(&self, text: &str) -> String {
         let mut clean = text.to_owned();
         for (value, name) in &self.replacements {
             if clean.contains(value.as_str()) {
@@ -113,8 +131,27 @@ fn url_password(text: &str) -> Option<&str> {
     login.split_once(':').map(|(_, password)| password)
 }
 
+/// What is shown in place of a password of which no variable is known.
+const SOME_PASSWORD: &str = "<password>";
+
+/// A text with the password of each `scheme://user:password@host` in it replaced.
+fn without_url_passwords(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("://") else { return text.to_owned() };
+    // A login ends before a path, a space or a quote; a password that has those is written in `%` codes.
+    let end = rest.find(|c: char| c.is_whitespace() || "/\"'<>".contains(c)).unwrap_or(rest.len());
+    let (authority, after) = rest.split_at(end);
+    let login = authority.rsplit_once('@').and_then(|(login, host)| Some((login.split_once(':')?, host)));
+    let clean = match login {
+        Some(((user, password), host)) if !password.is_empty() => format!("{user}:{SOME_PASSWORD}@{host}"),
+        _ => authority.to_owned(),
+    };
+    format!("{before}://{clean}{}", without_url_passwords(after))
+}
+
 #[cfg(test)]
 mod tests {
+    use ala_promote_core::domain::{Secret, ServiceSpec, StackRef};
+
     use super::*;
 
     fn scrubber(text: &str) -> Scrubber {
@@ -142,6 +179,61 @@ mod tests {
         let scrub = scrubber("NODE_ENV=production\nPORT=8080\nDEBUG=true\nA=x\n");
         let text = "production port 8080 is true, x";
         assert_eq!(scrub.scrub(text), text);
+    }
+
+    #[test]
+    fn what_compose_files_give_to_services_is_hidden_too() {
+        let file =
+            "services:\n  api: {image: a, environment: {API_PASSWORD: 'in-the-file', PATH: '/usr/bin'}}\n";
+        let environment = [("API_PASSWORD", "in-the-file"), ("PATH", "/usr/bin"), ("SAME", "hunter22")];
+        let spec = ServiceSpec {
+            environment: environment.map(|(key, value)| (key.to_owned(), Secret::new(value))).into(),
+            ..ServiceSpec::default()
+        };
+        let stack = StackRef {
+            environment: "staging".parse().unwrap(),
+            project: "staging".parse().unwrap(),
+            dir: "/srv".into(),
+            files: Vec::new(),
+            env_file: None,
+            changes: Vec::new(),
+            derived_file: None,
+        };
+        let render = Render {
+            stack,
+            services: [("api".parse().unwrap(), spec)].into(),
+            networks: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            places: Default::default(),
+            notes: Vec::new(),
+        };
+        let scrub = scrubber("PASSWORD=hunter22\n").and_of_services(&render);
+        assert_eq!(
+            scrub.scrub("in-the-file, hunter22 in /usr/bin"),
+            "<API_PASSWORD>, <PASSWORD> in /usr/bin"
+        );
+        assert!(scrub.scrub(file).contains("<API_PASSWORD>"));
+    }
+
+    #[test]
+    fn passwords_in_urls_are_hidden_wherever_they_come_from() {
+        let scrub = scrubber("A=x\n");
+        for (said, shown) in [
+            ("at postgres://u:s3cr3t@db:5432/x now", "at postgres://u:<password>@db:5432/x now"),
+            (
+                "'redis://:pw@cache' and amqp://a:b@q/v",
+                "'redis://:<password>@cache' and amqp://a:<password>@q/v",
+            ),
+            ("http://u:p@w@host", "http://u:<password>@host"),
+            ("https://example.com:80/a@b:c@d", "https://example.com:80/a@b:c@d"),
+            (
+                "git@example.com:team/app ssh://git@host/x ://",
+                "git@example.com:team/app ssh://git@host/x ://",
+            ),
+            ("é://ü:ö@ä", "é://ü:<password>@ä"),
+        ] {
+            assert_eq!(scrub.scrub(said), shown);
+        }
     }
 
     #[test]

@@ -24,9 +24,11 @@ const LONGEST_KEY_BYTES: usize = 100;
 pub(super) fn backup(
     source: &Source,
     dir: &Path,
+    stack: Option<&str>,
     table: &BackupTable,
 ) -> Result<BackupSettings, SettingsError> {
-    let written = table.dir.as_ref().map_or(Path::new(BACKUP_DIR), |written| written.as_path());
+    let by_convention = Path::new(BACKUP_DIR).join(stack.unwrap_or_default());
+    let written = table.dir.as_ref().map_or(by_convention.as_path(), |written| written.as_path());
     let short = Entry::short(table);
     let listed = table.databases.first().map(|first| (first.span(), "[[backup.databases]]".to_owned()));
     let none = table.none.as_ref().map(|none| (none.span(), "`none`".to_owned()));

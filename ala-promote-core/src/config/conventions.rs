@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::paths::present;
+use super::stacks;
 use crate::domain::EnvironmentName;
 
 /// The environment that has the folder's own Compose files, unless the config gives them to another.
@@ -98,6 +99,7 @@ pub(super) fn is_work_folder(dir: &Path) -> bool {
     first_present(dir, COMPOSE_FILES).is_some()
         || [PRODUCTION, STAGING].iter().any(|name| overlay_file(dir, name).is_some())
         || present(&dir.join(CONFIG_FILE))
+        || !stacks::named(dir).is_empty()
         || names_files(&dir.join(".env"))
 }
 
@@ -126,15 +128,8 @@ pub(super) struct EnvFileSite<'a> {
 /// told: it has a template, a Compose file uses variables, or there is a `.env`, which Compose would take in its place
 /// and give the environment the values of another.
 pub(super) fn env_file(site: &EnvFileSite<'_>, compose_files: &[PathBuf]) -> Option<PathBuf> {
-    let names = spellings(site.environment);
-    let own = names.into_iter().map(|name| site.dir.join(format!(".env.{name}")));
     let plain = site.dir.join(".env");
-    let first = std::iter::once(plain.clone());
-    let candidates: Vec<PathBuf> = match site {
-        EnvFileSite { own_stack: true, .. } => first.chain(own).collect(),
-        EnvFileSite { alone: true, .. } => own.chain(first).collect(),
-        _ => own.collect(),
-    };
+    let candidates = env_file_candidates(site);
     let found = candidates.iter().find(|c| present(c));
     if let Some(file) = found.or_else(|| candidates.iter().find(|c| env_template(c).is_some())) {
         return Some(file.clone());
@@ -143,6 +138,23 @@ pub(super) fn env_file(site: &EnvFileSite<'_>, compose_files: &[PathBuf]) -> Opt
     // Alone in its folder, an environment most likely has what Compose takes by itself.
     let default = if site.alone { Some(plain) } else { candidates.into_iter().next() };
     default.filter(|_| meant)
+}
+
+/// What is there besides the env file by convention, and could be it just as well.
+pub(super) fn rival_env_files(site: &EnvFileSite<'_>) -> Vec<PathBuf> {
+    env_file_candidates(site).into_iter().filter(|file| present(file)).skip(1).collect()
+}
+
+/// The files that an environment's env file may be, the preferred one first.
+fn env_file_candidates(site: &EnvFileSite<'_>) -> Vec<PathBuf> {
+    let names = spellings(site.environment);
+    let own = names.into_iter().map(|name| site.dir.join(format!(".env.{name}")));
+    let plain = std::iter::once(site.dir.join(".env"));
+    match site {
+        EnvFileSite { own_stack: true, .. } => plain.chain(own).collect(),
+        EnvFileSite { alone: true, .. } => own.chain(plain).collect(),
+        _ => own.collect(),
+    }
 }
 
 /// The template that stands beside a missing env file: `.env.staging.template` for `.env.staging`, and also
@@ -266,6 +278,20 @@ mod tests {
         assert_eq!(env_of(&one, "production", false).as_deref(), Some(".env.production"));
         let none = folder(&[("compose.yaml", "$A")]);
         assert_eq!(env_of(&none, "qa", true).as_deref(), Some(".env"));
+    }
+
+    #[test]
+    fn rivals_are_what_the_env_file_could_be_just_as_well() {
+        let dir = folder(&[(".env", ""), (".env.production", ""), (".env.prod", ""), (".env.qa", "")]);
+        let rivals = |environment, own_stack, alone| {
+            let site = EnvFileSite { dir: dir.path(), environment, own_stack, alone };
+            let names = rival_env_files(&site).into_iter();
+            names.map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(rivals("production", true, false), [".env.production", ".env.prod"]);
+        assert_eq!(rivals("qa", false, true), [".env"]);
+        assert!(rivals("qa", false, false).is_empty());
+        assert!(rivals("live", true, false).is_empty());
     }
 
     #[test]

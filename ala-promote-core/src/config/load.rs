@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::backup::backup;
-use super::conventions::{self, CONFIG_FILE, STAGING, STATE_DIR};
+use super::conventions::{self, STAGING};
 use super::environments::environments;
 use super::error::{Place, SettingsError};
 use super::file::{ConfigFile, HealthTable, IsolationTable, RetentionTable, ServiceTable};
@@ -17,6 +17,7 @@ use super::settings::{
     EnvironmentSettings, HealthSettings, IsolationSettings, Retention, ServiceSettings, Settings,
 };
 use super::source::Source;
+use super::stacks;
 use super::value::{self, HumanDuration};
 use crate::domain::{EnvironmentName, ServiceName};
 
@@ -34,6 +35,8 @@ const RELEASES_BOUNDS: [i64; 2] = [2, 1000];
 /// What is said at a call, and wins over environment and config file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
+    /// The stack that is meant, where a folder holds several: its config is `ala-promote.NAME.toml`.
+    pub stack: Option<String>,
     /// The state folder; a relative one is seen from the folder.
     pub state_dir: Option<PathBuf>,
     /// Where published ports answer: a host name or an IP address.
@@ -53,18 +56,22 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         check_folder(dir)?;
         let dir = absolute(dir, Path::new("."));
-        let path = dir.join(CONFIG_FILE);
-        let source = Source::read(&path)?.unwrap_or_else(|| Source::empty(&path));
+        let stack = overrides.stack.as_deref();
+        let source = stacks::read(&dir, stack)?;
         let config = source.parse()?;
+        let state_dir = state_dir(&source, &dir, &config, overrides)?;
+        stacks::check_apart(&source, &dir, stack, &config, &state_dir)?;
         let environments = environments(&source, &dir, &config)?;
+        stacks::check_written(&source, &dir, stack, &config, &environments)?;
         Ok(Self {
-            state_dir: state_dir(&source, &dir, &config, overrides)?,
+            stack: overrides.stack.clone(),
+            state_dir,
             hooks: hooks(&source, &config.hooks, &environments)?,
             environments,
             services: services(&source, &config.services)?,
             health: health(&source, &config.health)?,
             isolation: isolation(&source, &config.isolation)?,
-            backup: backup(&source, &dir, &config.backup)?,
+            backup: backup(&source, &dir, stack, &config.backup)?,
             retention: retention(&source, &config.retention)?,
             engine_address: engine_address(&source, &config, env, overrides)?,
             dir,
@@ -108,12 +115,10 @@ fn state_dir(
     overrides: &Overrides,
 ) -> Result<PathBuf, SettingsError> {
     let written = config.state_dir.as_ref();
-    let path = match (&overrides.state_dir, written) {
-        (Some(path), _) => path.as_path(),
-        (None, Some(written)) => written.get_ref().as_path(),
-        (None, None) => Path::new(STATE_DIR),
+    let path = match &overrides.state_dir {
+        Some(path) => absolute(dir, path),
+        None => stacks::written_state_dir(dir, overrides.stack.as_deref(), config),
     };
-    let path = absolute(dir, path);
     // Its .gitignore hides all that is in it.
     if !dir.starts_with(&path) {
         return Ok(path);

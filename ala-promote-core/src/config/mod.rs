@@ -16,6 +16,7 @@ mod paths;
 mod schema;
 mod settings;
 mod source;
+mod stacks;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -25,9 +26,10 @@ pub use conventions::{CONFIG_FILE, env_file_names, env_template, named_compose_f
 pub use error::{Looked, Place, SettingsError, SettingsErrorKind};
 pub use folder::find_dir;
 pub use load::{ENGINE_ADDRESS_VARIABLE, Overrides};
+pub(crate) use nearest::nearest;
 pub use schema::CONFIG_SCHEMA;
 pub use settings::{
-    BackupSettings, Beside, ComposeFiles, DatabaseChoice, DatabaseSettings, EnvironmentSettings, HealthSettings,
+    BackupSettings, Beside, ComposeFiles, DatabaseChoice, DatabaseSettings, EnvFileChoice, EnvironmentSettings, HealthSettings,
     HookSettings, HookedVerb, IsolationSettings, Retention, ServiceSettings, Settings,
 };
 pub use state::{StateDir, prepare_state_dir};

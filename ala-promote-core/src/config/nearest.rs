@@ -4,7 +4,7 @@
 const MAX_CHARS: usize = 64;
 
 /// The candidate that is nearest to `word`, if it is near enough to be proposed: a third of its letters may differ.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.chars().nth(MAX_CHARS).is_some() {
         return None;
     }

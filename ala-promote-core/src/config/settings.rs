@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Place;
+use super::stacks::config_file;
 use crate::domain::{
     BackupCommand, EnvironmentName, Hook, HookMoment, ProjectName, ServiceName, UrlDatabase, Verb,
 };
@@ -17,6 +18,8 @@ use crate::domain::{
 pub struct Settings {
     /// The folder, absolute.
     pub dir: PathBuf,
+    /// The stack's name, where the folder holds several.
+    pub stack: Option<String>,
     /// Where ledger, locks and snapshots are kept, absolute.
     pub state_dir: PathBuf,
     /// The environments by name.
@@ -51,6 +54,8 @@ pub struct EnvironmentSettings {
     pub files: ComposeFiles,
     /// Its env file, absolute.
     pub env_file: Option<PathBuf>,
+    /// How that was found.
+    pub env_file_choice: EnvFileChoice,
     /// The Compose project, if the config names one.
     pub project: Option<ProjectName>,
     /// The names that services have in `from`, by the names that they have here, where they differ.
@@ -86,6 +91,20 @@ pub enum ComposeFiles {
     },
     /// Exactly these, absolute, in this order.
     Exactly(Vec<PathBuf>),
+}
+
+/// How the env file of an environment is found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum EnvFileChoice {
+    /// The config names it.
+    #[default]
+    Named,
+    /// By its name. What runs may have been started with another one.
+    Convention {
+        /// Files that it could just as well be, absolute: where nothing runs that tells, it must be asked for.
+        rivals: Vec<PathBuf>,
+    },
 }
 
 /// What the config says of one service.
@@ -263,6 +282,15 @@ impl HookSettings {
 }
 
 impl Settings {
+    /// What the engine remembers the ledger by: the folder, or of several stacks in one the config file.
+    #[must_use]
+    pub fn ledger_home(&self) -> PathBuf {
+        match &self.stack {
+            None => self.dir.clone(),
+            name => self.dir.join(config_file(name.as_deref())),
+        }
+    }
+
     /// The hooks of an environment, in order.
     pub fn hooks_of<'a>(
         &'a self,

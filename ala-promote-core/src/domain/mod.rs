@@ -30,5 +30,5 @@ pub use remote::{PullSource, PulledImage, RepositoryDigest};
 pub use secret::{FingerprintKey, Secret};
 pub use stack::{
     BuildSpec, Container, ContainerHealth, ContainerState, PortMapping, Render, Resource, ServiceSpec,
-    StackChange, StackRef,
+    StackChange, StackRef, is_source_file,
 };

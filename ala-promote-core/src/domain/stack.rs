@@ -1,7 +1,7 @@
 //! A stack as Compose renders it for one environment, and the containers that run of it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -142,8 +142,11 @@ pub struct ServiceSpec {
     pub networks: Vec<String>,
     /// Keys of the named volumes it mounts.
     pub volumes: Vec<String>,
-    /// Host paths it mounts, absolute.
+    /// Host paths it mounts, absolute, links followed where they are there.
     pub binds: Vec<PathBuf>,
+    /// Of these the folders that hold source files and lie in its build context or, where it is not built, in the
+    /// project's folder: with where they lie in that.
+    pub source_binds: BTreeMap<PathBuf, PathBuf>,
     /// Its environment, env files included. Secret, each of them.
     pub environment: BTreeMap<String, Secret>,
     /// Files given with `env_file:` in the Compose files; they ignore `--env-file`.
@@ -206,6 +209,15 @@ pub struct Container {
     pub config_hash: Option<String>,
     /// What its health check says; `None` where it has none.
     pub health: Option<ContainerHealth>,
+}
+
+/// Ends of files that are code.
+const SOURCE_ENDS: [&str; 11] = ["py", "js", "mjs", "ts", "tsx", "jsx", "go", "rb", "php", "rs", "java"];
+
+/// Whether a file is source code, by its name.
+#[must_use]
+pub fn is_source_file(path: &Path) -> bool {
+    path.extension().and_then(|end| end.to_str()).is_some_and(|end| SOURCE_ENDS.contains(&end))
 }
 
 /// What a container does.

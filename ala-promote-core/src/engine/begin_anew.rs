@@ -14,7 +14,7 @@ impl Inner {
     pub(super) async fn begin_anew(&self) -> Result<GivenUp, EngineError> {
         self.refreshed_view(false)?;
         let ours = self.own_head();
-        let witnessed = self.backend.witness().read(&self.settings.dir).await?;
+        let witnessed = self.backend.witness().read(&self.settings.ledger_home()).await?;
         let lost = witnessed.filter(|w| ledger_loss(&self.settings, &ours, Some(w)).is_some());
         let mut half_done = Vec::new();
         for project in self.projects().await? {
@@ -32,7 +32,7 @@ impl Inner {
             self.take_away(&project, &holder).await?;
         }
         // A later note of this very ledger would stay, where it was cut or put back from a copy.
-        self.backend.witness().forget(&self.settings.dir).await?;
+        self.backend.witness().forget(&self.settings.ledger_home()).await?;
         self.witness().await?;
         Ok(given_up)
     }

@@ -287,7 +287,7 @@ impl Inner {
 
     /// A ledger other than the one that the engine remembers is neither followed nor taken for that one.
     pub(super) async fn is_the_remembered_ledger(&self) -> Result<(), EngineError> {
-        let witnessed = self.backend.witness().read(&self.settings.dir).await?;
+        let witnessed = self.backend.witness().read(&self.settings.ledger_home()).await?;
         match plan::ledger_loss(&self.settings, &self.own_head(), witnessed.as_ref()) {
             Some(finding) => Err(Refusal::from(finding).into()),
             None => Ok(()),
@@ -297,7 +297,7 @@ impl Inner {
     /// Leaves a note of a new ledger before its first operation: a state folder that is lost in the middle of that one
     /// must not pass for a first deployment either.
     async fn be_remembered(&self) -> Result<(), EngineError> {
-        let witnessed = self.backend.witness().read(&self.settings.dir).await?;
+        let witnessed = self.backend.witness().read(&self.settings.ledger_home()).await?;
         match witnessed {
             Some(witnessed) if witnessed.ledger == self.own_head().ledger => Ok(()),
             _ => self.witness().await,
@@ -475,7 +475,7 @@ impl Inner {
     }
 
     pub(super) async fn witness(&self) -> Result<(), EngineError> {
-        Ok(self.backend.witness().write(&self.settings.dir, &self.own_head()).await?)
+        Ok(self.backend.witness().write(&self.settings.ledger_home(), &self.own_head()).await?)
     }
 }
 

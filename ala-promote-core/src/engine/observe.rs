@@ -155,7 +155,7 @@ async fn look_at_target(question: Question<'_>, observed: &mut Observed) -> Resu
     if matches!(question.request.verb, Verb::Deploy { .. }) {
         observed.source = backend.source().state(&dir).await?;
     }
-    observed.witnessed = backend.witness().read(&question.settings.dir).await?;
+    observed.witnessed = backend.witness().read(&question.settings.ledger_home()).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::ports::collide;
 use super::{ObservedEnvironment, PlanInput};
 use crate::config::Beside;
-use crate::domain::{PortMapping, ServiceName, StackChange};
+use crate::domain::{EnvironmentName, PortMapping, ServiceName, StackChange};
 
 /// The changes of the environment that the request is about.
 #[must_use]
@@ -36,16 +36,19 @@ fn others<'a>(
     input.observed.environments.values().filter(move |other| &other.render.stack.environment != name)
 }
 
-/// Host ports that the environment inherits from another one's files while it maps the same container port elsewhere:
-/// Compose appends lists, so both would be asked for.
+/// Host ports that the environment inherits from another one's files, or from a base that both are laid over, while it
+/// maps the same container port elsewhere: Compose appends lists, so both would be asked for.
 fn dropped_ports(input: &PlanInput<'_>, environment: &ObservedEnvironment) -> BTreeSet<StackChange> {
-    // Only an overlay inherits: it lists the files of the environment below it before its own.
-    let below: Vec<&ObservedEnvironment> = input
-        .observed
-        .environments
-        .values()
-        .filter(|other| is_below(&other.render.stack.files, &environment.render.stack.files))
-        .collect();
+    // Only an overlay inherits: it lists the files of the environment below it before its own, or some of those that an
+    // environment after it lists too.
+    let stack = &environment.render.stack;
+    let is_inherited_from = |other: &ObservedEnvironment| {
+        let (theirs, other) = (&other.render.stack.files, &other.render.stack.environment);
+        is_below(theirs, &stack.files)
+            || (theirs.first() == stack.files.first() && is_after(input, other, &stack.environment))
+    };
+    let others = input.observed.environments.values();
+    let below: Vec<&ObservedEnvironment> = others.filter(|other| is_inherited_from(other)).collect();
     let mut dropped = BTreeSet::new();
     for (service, spec) in &environment.render.services {
         let is_inherited = |port: &PortMapping| {
@@ -64,6 +67,14 @@ fn dropped_ports(input: &PlanInput<'_>, environment: &ObservedEnvironment) -> BT
 
 fn is_below(base: &[std::path::PathBuf], files: &[std::path::PathBuf]) -> bool {
     base.len() < files.len() && files.starts_with(base)
+}
+
+/// Whether an environment's releases come from another one, by however many steps.
+fn is_after(input: &PlanInput<'_>, after: &EnvironmentName, before: &EnvironmentName) -> bool {
+    let origin = |name: &EnvironmentName| input.settings.environments.get(name)?.from.clone();
+    // A way visits each environment once at most.
+    let way = std::iter::successors(origin(after), origin).take(input.settings.environments.len());
+    way.into_iter().any(|name| &name == before)
 }
 
 /// The host ports that are kept of what the files ask for, before any is moved.

@@ -34,6 +34,18 @@ pub(super) fn default_files(dir: &Path, family: Family) -> Vec<PathBuf> {
     std::iter::once(file).chain(first(overrides)).collect()
 }
 
+/// Whether it is one of the files that Compose takes when none are named, by its name.
+pub(super) fn is_taken_by_itself(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    FILES_ONE.contains(&name) || OVERRIDES_ONE.contains(&name)
+}
+
+/// What has the name of a file that Compose takes, and is none: a folder, or a link that leads nowhere or in a circle.
+pub(super) fn no_file(dir: &Path) -> Option<PathBuf> {
+    let mut all = FILES_TWO.iter().map(|name| dir.join(name));
+    all.find(|path| path.symlink_metadata().is_ok() && !path.is_file())
+}
+
 /// The files that a `COMPOSE_FILE` names, absolute.
 pub(super) fn listed_files(dir: &Path, list: &str, separator: &str) -> Vec<PathBuf> {
     list.split(separator).map(str::trim).filter(|name| !name.is_empty()).map(|name| dir.join(name)).collect()

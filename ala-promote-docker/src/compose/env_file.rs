@@ -1,9 +1,12 @@
 //! What must be known of an env file besides what Compose makes of it: which variables it sets, and which texts must
 //! not be shown. Compose alone interprets its values.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
+
+use super::read;
 
 /// Endings of the files that teams keep in Git in place of an env file.
 const TEMPLATE_ENDINGS: [&str; 4] = ["template", "example", "sample", "dist"];
@@ -23,16 +26,10 @@ impl EnvFile {
     /// # Errors
     /// `Invalid` when there is none, naming its template.
     pub(super) fn read(path: &Path) -> BackendResult<Self> {
-        match std::fs::read(path) {
-            Ok(bytes) => Ok(Self::parse(&String::from_utf8_lossy(&bytes))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(path)),
-            Err(error) => Err(BackendError::new(
-                BackendErrorKind::Invalid,
-                "read the env file",
-                format!("{} can't be read", path.display()),
-            )
-            .with_source(error)),
+        if std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Err(missing(path));
         }
+        Ok(Self::parse(&read::text(path, "read the env file")?))
     }
 
     /// Takes the text apart, forgivingly: whether it is right is for Compose to say.

@@ -33,7 +33,11 @@ impl Compose {
         call: &Call,
     ) -> BackendResult<()> {
         let what = what(command);
-        let prepared = self.prepare(stack)?;
+        let mut prepared = self.prepare(stack)?;
+        // What can't be rendered gives nothing away either.
+        if let Ok(render) = self.render(stack).await {
+            prepared.scrub = prepared.scrub.and_of_services(&render);
+        }
         let environment = self.host_environment(command.variables(stack));
         let program = host_program(stack, &command.command, &environment, &what)?;
         let args = command.command.iter().skip(1).map(OsString::from).collect();
@@ -64,8 +68,9 @@ impl Compose {
         call: &Call,
     ) -> BackendResult<()> {
         let what = what(command);
-        let prepared = self.prepare(stack)?;
+        let mut prepared = self.prepare(stack)?;
         let known = self.render(stack).await?;
+        prepared.scrub = prepared.scrub.and_of_services(&known);
         if !known.services.contains_key(service) {
             let detail = format!("{} has no service `{service}`", stack.environment);
             return Err(BackendError::new(BackendErrorKind::NotFound, what, detail));

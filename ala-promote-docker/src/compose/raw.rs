@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
+use ala_promote_core::backend::BackendResult;
 use ala_promote_core::domain::Places;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Tagged};
 
 use super::places::lines;
+use super::read;
 
 /// How deep `extends` and `include` are followed.
 const MAX_DEPTH: usize = 8;
@@ -59,15 +60,7 @@ impl RawFile {
     /// # Errors
     /// `Invalid` when there is no such file.
     pub(super) fn read(path: &Path) -> BackendResult<Self> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            BackendError::new(
-                BackendErrorKind::Invalid,
-                "read the Compose file",
-                format!("{} can't be read", path.display()),
-            )
-            .with_source(error)
-        })?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = read::text(path, "read the Compose file")?;
         let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
         let content = serde_saphyr::from_str_with_options(&text, options);
         let understood = content.is_ok();

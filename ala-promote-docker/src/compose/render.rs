@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::model::{Build, Keys, Model, Mount, Named, Port, Service, undouble};
 use super::raw::RawFiles;
+use super::sources;
 use super::tool::Family;
 use crate::scrub::Scrubber;
 
@@ -77,14 +78,18 @@ impl Context<'_> {
         let networks: Vec<String> = service.networks.iter().map(|(key, _)| key.to_owned()).collect();
         let default = networks.is_empty() && network_mode.is_none();
         let (volumes, binds) = mounts(&service.volumes, &self.stack.dir);
+        let build = service.build.as_ref().map(|build| build_spec(build, &self.stack.dir));
+        let root = build.as_ref().and_then(|build| build.settings.get("context"));
+        let root = root.map_or(self.stack.dir.as_path(), |context| Path::new(context.reveal()));
         Ok(ServiceSpec {
             image: self.image(name, service)?,
-            build: service.build.as_ref().map(|build| build_spec(build, &self.stack.dir)),
             ports: self.ports(name, &service.ports)?,
             container_name: text(&service.container_name),
             networks: if default { vec!["default".into()] } else { networks },
             volumes,
+            source_binds: sources::within(root, &binds),
             binds,
+            build,
             environment: service
                 .environment
                 .iter()
@@ -205,7 +210,10 @@ fn mounts(mounts: &[Mount], dir: &Path) -> (Vec<String>, Vec<PathBuf>) {
         };
         match kind {
             "volume" => drop(volumes.insert(source.to_owned())),
-            "bind" => drop(binds.insert(dir.join(source.replace("$$", "$")))),
+            "bind" => {
+                let path = dir.join(source.replace("$$", "$"));
+                binds.insert(path.canonicalize().unwrap_or(path));
+            }
             _ => {}
         }
     }

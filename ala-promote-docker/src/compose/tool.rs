@@ -15,6 +15,9 @@ const OVERRIDE: &str = "ALA_PROMOTE_COMPOSE";
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
 /// The oldest v1 that reads files without `version:` and `--env-file`.
 const OLDEST: (u32, u32) = (1, 27);
+/// The oldest v2 that knows `up --pull missing`: an older one pulls what says `pull_policy: always`, whatever is being
+/// promoted. v1 never does.
+const OLDEST_TWO: (u32, u32) = (2, 8);
 
 /// The two families of Compose, which differ in nearly all they print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,15 +105,19 @@ impl Tool {
     }
 
     fn new_enough(self) -> BackendResult<Self> {
-        if self.number >= OLDEST {
+        let oldest = match self.family() {
+            Family::One => OLDEST,
+            Family::Two => OLDEST_TWO,
+        };
+        if self.number >= oldest {
             return Ok(self);
         }
         Err(BackendError::new(
             BackendErrorKind::Unavailable,
             "find Docker Compose",
-            format!("`{}` is {}, older than {}.{}", self.name, self.version, OLDEST.0, OLDEST.1),
+            format!("`{}` is {}, older than {}.{}", self.name, self.version, oldest.0, oldest.1),
         )
-        .with_hint("install Docker Compose 2, or 1.29"))
+        .with_hint("install Docker Compose 2.8 or later, or 1.29"))
     }
 }
 
@@ -158,7 +165,7 @@ mod tests {
         };
         write("docker", "echo \"docker: 'compose' is not a docker command.\" >&2; exit 1");
         write("docker-compose", "echo 1.29.2");
-        write("my compose", "echo 2.3.1");
+        write("my compose", "echo 2.8.0");
         let path = format!("{}:/bin:/usr/bin", folder.path().display());
         let mut environment = BTreeMap::from([("PATH".to_owned(), path)]);
         let tool = Tool::detect(&environment).await.unwrap();
@@ -167,8 +174,12 @@ mod tests {
         let tool = Tool::detect(&environment).await.unwrap();
         assert_eq!((tool.name.as_str(), tool.family()), ("docker compose", Family::Two));
         environment.insert(OVERRIDE.into(), folder.path().join("my compose").display().to_string());
-        assert_eq!(Tool::detect(&environment).await.unwrap().version, "2.3.1");
-        write("my compose", "echo 1.25.0");
-        assert!(Tool::detect(&environment).await.unwrap_err().to_string().contains("older than 1.27"));
+        assert_eq!(Tool::detect(&environment).await.unwrap().version, "2.8.0");
+        for (version, refused) in [("1.25.0", "older than 1.27"), ("2.7.0", "older than 2.8")] {
+            write("my compose", &format!("echo {version}"));
+            let error = Tool::detect(&environment).await.unwrap_err();
+            assert!(error.to_string().contains(refused), "{error}");
+            assert!(error.hint().unwrap().contains("2.8"));
+        }
     }
 }

@@ -11,8 +11,6 @@ use super::tool::Family;
 
 /// How long Compose may take to replace and start containers: each may need its grace period to stop.
 const UP_LIMIT: Duration = Duration::from_secs(15 * 60);
-/// The first v2 that knows `up --pull missing`.
-const KNOWS_PULL: (u32, u32) = (2, 8);
 
 impl Compose {
     /// Ensures that these services run what the files say now: no other service is touched, nothing is built, nothing
@@ -36,7 +34,7 @@ impl Compose {
         let derived = self.derived(stack, &prepared).await?;
         let mut args = arguments(derived.as_ref().unwrap_or(stack), self.tool.family());
         args.extend(["up", "-d", "--no-build", "--no-deps"].map(Into::into));
-        if self.tool.family() == Family::Two && self.tool.number >= KNOWS_PULL {
+        if self.tool.family() == Family::Two {
             // Stronger than a `pull_policy: always`, which would replace what is being promoted.
             args.extend(["--pull", "missing"].map(Into::into));
         }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::config::{
-    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, IsolationSettings,
-    Retention, Settings,
+    BackupSettings, ComposeFiles, DatabaseChoice, EnvFileChoice, EnvironmentSettings, HealthSettings,
+    IsolationSettings, Retention, Settings,
 };
 
 use super::MemoryBackend;
@@ -17,6 +17,7 @@ impl MemoryBackend {
     pub fn settings(&self) -> Settings {
         let dir = self.root().join("deployment");
         Settings {
+            stack: None,
             state_dir: dir.join(".ala-promote"),
             dir,
             environments: self
@@ -48,6 +49,7 @@ fn settings_of(model: &EnvironmentModel) -> EnvironmentSettings {
         dir: model.dir.clone(),
         files: ComposeFiles::Exactly(model.files.clone()),
         env_file: Some(model.env_file.clone()),
+        env_file_choice: EnvFileChoice::Named,
         project: None,
         map: std::collections::BTreeMap::new(),
         protected: model.protected,

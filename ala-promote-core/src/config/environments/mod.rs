@@ -15,7 +15,7 @@ use super::conventions::{self, PRODUCTION};
 use super::error::SettingsError;
 use super::file::{ConfigFile, EnvironmentTable};
 use super::paths::{absolute, same};
-use super::settings::{Beside, EnvironmentSettings};
+use super::settings::{Beside, EnvFileChoice, EnvironmentSettings};
 use super::source::Source;
 use super::value::compose_project;
 use crate::domain::{EnvironmentName, ProjectName, ServiceName};
@@ -56,8 +56,8 @@ impl Drafts<'_> {
         origins: &Origins,
     ) -> Result<EnvironmentSettings, SettingsError> {
         let files = self.files(name, draft)?;
-        let env_file = match &draft.table.env_file {
-            Some(written) => Some(absolute(&draft.dir, written.as_path())),
+        let (env_file, env_file_choice) = match &draft.table.env_file {
+            Some(written) => (Some(absolute(&draft.dir, written.as_path())), EnvFileChoice::Named),
             None => {
                 let site = conventions::EnvFileSite {
                     dir: &draft.dir,
@@ -65,7 +65,9 @@ impl Drafts<'_> {
                     own_stack: self.own_stack.as_ref() == Some(name),
                     alone: !self.all.iter().any(|(n, d)| n != name && same(&d.dir, &draft.dir)),
                 };
-                conventions::env_file(&site, &self.files_to_look_through(&files, &draft.dir)?)
+                let files = self.files_to_look_through(&files, &draft.dir)?;
+                let choice = EnvFileChoice::Convention { rivals: conventions::rival_env_files(&site) };
+                (conventions::env_file(&site, &files), choice)
             }
         };
         let feeds_others = origins.values().any(|from| from.as_ref() == Some(name));
@@ -75,6 +77,7 @@ impl Drafts<'_> {
             dir: draft.dir.clone(),
             files,
             env_file,
+            env_file_choice,
             project: self.project(draft)?,
             map: self.map(name, draft, from.is_some())?,
             from,

@@ -6,6 +6,7 @@ mod errors;
 mod hooks;
 mod hostile;
 mod schema;
+mod stacks;
 mod state;
 mod values;
 

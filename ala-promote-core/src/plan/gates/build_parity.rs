@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::lines::seen_in_both;
-use crate::domain::{BuildSpec, Render, ServiceName, Verb};
+use crate::domain::{BuildSpec, Render, Request, ServiceName, Verb};
 use crate::plan::pairing::promoted_services;
-use crate::plan::{Finding, ObservedEnvironment, PlanInput};
+use crate::plan::{Finding, ObservedEnvironment, PlanInput, Severity};
 
 const GATE: &str = "build-parity";
 
@@ -17,7 +17,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     let Some(target) = input.target() else { return Vec::new() };
     match input.request.verb {
         Verb::Promote => promoted_differences(input, target),
-        Verb::Deploy { .. } => early_notice(input, target),
+        Verb::Deploy { .. } => early_notice(input),
         _ => Vec::new(),
     }
 }
@@ -50,29 +50,18 @@ fn promoted_differences(input: &PlanInput<'_>, target: &ObservedEnvironment) -> 
     findings
 }
 
-/// When the first environment is deployed, a promotion that will be refused is announced: the build need not be waited
-/// for.
-fn early_notice(input: &PlanInput<'_>, target: &ObservedEnvironment) -> Vec<Finding> {
+/// When an environment is deployed, a promotion that will be refused is announced: the build need not be waited for.
+fn early_notice(input: &PlanInput<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for next in input.settings.promoted_from(&input.request.environment) {
-        let Some(next_observed) = input.observed.environments.get(&next.name) else { continue };
-        for (service, spec) in &target.render.services {
-            let next_spec = next_observed.render.services.get(service);
-            let (Some(ours), Some(theirs)) = (&spec.build, next_spec.and_then(|s| s.build.as_ref())) else {
-                continue;
-            };
-            let keys = differing_keys(ours, theirs);
-            if !keys.is_empty() {
-                let reason = format!(
-                    "promotion to {} will be refused: service {service} is built differently there: {}",
-                    next.name,
-                    keys.join(", ")
-                );
-                let (ours, theirs) = ((&target.render, service), (&next_observed.render, service));
-                let note = with_lines(Finding::note(GATE, reason), &keys, ours, theirs);
-                findings.push(with_mend(note, &target.render, next_observed));
-            }
-        }
+        let Some(observed) = input.observed.environments.get(&next.name) else { continue };
+        let request = Request { environment: next.name.clone(), verb: Verb::Promote };
+        let promotion = PlanInput { request: &request, ..*input };
+        findings.extend(promoted_differences(&promotion, observed).into_iter().map(|finding| Finding {
+            severity: Severity::Note,
+            reason: format!("promotion to {} will be refused: {}", next.name, finding.reason),
+            ..finding
+        }));
     }
     findings
 }

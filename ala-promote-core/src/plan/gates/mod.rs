@@ -4,10 +4,11 @@ mod build_parity;
 mod database;
 mod hooks;
 mod images;
-mod lines;
 mod isolation;
+mod lines;
 mod mounted_code;
 mod ports_free;
+mod service_map;
 mod source;
 mod stack_changes;
 mod state_loss;
@@ -34,10 +35,11 @@ where
 }
 
 /// The gates that every operation passes, in the order in which their findings are shown.
-pub(crate) fn built_in() -> [&'static dyn Gate; 11] {
+pub(crate) fn built_in() -> [&'static dyn Gate; 12] {
     [
         &state_loss::check,
         &tested_release::check,
+        &service_map::check,
         &images::check,
         &build_parity::check,
         &stack_changes::check,

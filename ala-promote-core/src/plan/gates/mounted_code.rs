@@ -4,7 +4,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::lines::seen_in;
-use crate::domain::{ServiceSpec, Verb};
+use crate::domain::{ServiceSpec, Verb, is_source_file};
 use crate::plan::pairing::promoted_services;
 use crate::plan::{Finding, PlanInput, Severity};
 
@@ -15,8 +15,6 @@ const CODE_FOLDERS: [&str; 12] = [
     "src", "app", "apps", "lib", "code", "packages", "public", "dist", "client", "server", "backend",
     "frontend",
 ];
-/// Ends of files that are code.
-const CODE_ENDS: [&str; 11] = ["py", "js", "mjs", "ts", "tsx", "jsx", "go", "rb", "php", "rs", "java"];
 
 pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     let Some(target) = input.target() else { return Vec::new() };
@@ -27,7 +25,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         let contexts = [promoted.spec, promoted.builder_spec].into_iter().filter_map(context);
         let contexts: Vec<PathBuf> = contexts.collect();
         for bind in promoted.spec.binds.iter().map(|bind| plain(bind)) {
-            if !is_code(&bind, &contexts) {
+            if !is_code(&bind, &contexts) && !holds_code(&bind, promoted.spec) {
                 continue;
             }
             let service = promoted.service;
@@ -58,9 +56,17 @@ fn context(spec: &ServiceSpec) -> Option<PathBuf> {
 /// name.
 fn is_code(bind: &Path, contexts: &[PathBuf]) -> bool {
     let name = bind.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let end = bind.extension().and_then(|end| end.to_str()).unwrap_or_default();
-    let named_so = CODE_FOLDERS.contains(&name) || CODE_ENDS.contains(&end);
+    let named_so = CODE_FOLDERS.contains(&name) || is_source_file(bind);
     contexts.iter().any(|context| context.starts_with(bind) || (bind.starts_with(context) && named_so))
+}
+
+/// Whether a mounted folder with source files is the project's own, or lies in a folder that is code by its name. A
+/// folder of any other name may be configuration or data that happens to be written so.
+fn holds_code(bind: &Path, spec: &ServiceSpec) -> bool {
+    let is_code_folder =
+        |part: Component<'_>| part.as_os_str().to_str().is_some_and(|p| CODE_FOLDERS.contains(&p));
+    let within = spec.source_binds.get(bind);
+    within.is_some_and(|within| within.as_os_str().is_empty() || within.components().any(is_code_folder))
 }
 
 /// A path without `.` and `..`.
@@ -96,5 +102,20 @@ mod tests {
             assert_eq!(is_code(&plain(Path::new(bind)), &contexts), code, "{bind}");
         }
         assert!(!is_code(Path::new("/srv/shop/web/src"), &[]));
+    }
+
+    #[test]
+    fn a_folder_with_source_files_is_code_where_its_place_says_so_too() {
+        for (within, code) in
+            [("", true), ("src/api", true), ("web/src", true), ("config", false), ("uploads/app-1", false)]
+        {
+            let bind = Path::new("/srv/shop").join(within);
+            let spec = ServiceSpec {
+                source_binds: [(bind.clone(), PathBuf::from(within))].into(),
+                ..ServiceSpec::default()
+            };
+            assert_eq!(holds_code(&bind, &spec), code, "{within}");
+            assert!(!holds_code(&bind, &ServiceSpec::default()));
+        }
     }
 }

@@ -2,13 +2,14 @@
 //! would take by itself. Where these disagree, both are shown and nothing is guessed.
 
 mod names;
+mod overlay;
 mod refusals;
 mod running;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
-use ala_promote_core::config::{ComposeFiles, EnvironmentSettings, Settings, named_compose_files};
+use ala_promote_core::config::{ComposeFiles, EnvironmentSettings, Settings};
 use ala_promote_core::domain::{EnvironmentName, ProjectName, StackRef};
 use futures_util::future::BoxFuture;
 
@@ -16,7 +17,6 @@ use self::names::{Named, derived};
 pub(crate) use self::running::RunningProject;
 use self::running::{Started, is_same_path};
 use super::env_file;
-use super::raw::RawFile;
 use super::{Compose, invalid};
 
 /// How many environments may lie over each other.
@@ -39,6 +39,7 @@ impl Compose {
         if let Some(path) = stack.env_file.as_ref().filter(|path| !path.is_file()) {
             return Err(env_file::missing(path));
         }
+        resolver.refuse_rival_env_files(&stack)?;
         resolver.refuse_shared_project(&stack).await?;
         resolver.refuse_foreign_project(&stack)?;
         Ok(stack)
@@ -112,71 +113,16 @@ impl<'a> Resolver<'a> {
         candidates.retain(|started| started.has_files(files));
         let named = self.named(environment).await?;
         if let Some(started) = self.chosen(environment, named.as_ref(), &candidates)? {
-            return Ok(stack(environment, started.project, files.to_vec()));
+            return started.stack_of(environment, files);
         }
         // What another environment is promoted from is named after that one.
         let next = self.settings.promoted_from(&environment.name).find(|next| next.dir == environment.dir);
         let project = match (named, next) {
-            (None, Some(next)) => derived(environment, &self.stack(&next.name, depth + 1).await?)?,
+            (None, Some(next)) => derived(environment, &self.stack(&next.name, depth + 1).await?.project)?,
             (named, _) => self.natural_project(environment, named, files).await?,
         };
+        self.refuse_second(environment, &project, files).await?;
         Ok(stack(environment, project, files.to_vec()))
-    }
-
-    /// Takes the overlay, alone or over the files of its base.
-    async fn overlay(
-        &self,
-        environment: &EnvironmentSettings,
-        overlay: &Path,
-        base: &EnvironmentName,
-        depth: usize,
-    ) -> BackendResult<StackRef> {
-        require_files(environment, &[overlay.to_owned()])?;
-        let base = self.stack(base, depth + 1).await?;
-        let below = self.shared_files(&base);
-        let files = if stands_alone(overlay, &below)? {
-            vec![overlay.to_owned()]
-        } else {
-            below.into_iter().filter(|file| file != overlay).chain([overlay.to_owned()]).collect()
-        };
-        let project = match self.named(environment).await? {
-            Some(named) => named.project,
-            None => derived(environment, &base)?,
-        };
-        let mut others = self.started_here(environment);
-        others.retain(|started| self.is_marked(started, environment) && started.project != project);
-        if let Some(other) = others.first() {
-            return Err(conflict(
-                environment,
-                format!(
-                    "it is project `{project}` by its settings, but {} with {} as project `{}`",
-                    other.count(),
-                    overlay.display(),
-                    other.project
-                ),
-            )
-            .with_hint(if other.project == base.project {
-                format!(
-                    "they were started over those of {}: start that one again from its own files, as project `{}`",
-                    base.environment, base.project
-                )
-            } else {
-                format!(
-                    "if they are {}, set `project = \"{}\"` for it in ala-promote.toml; else take them down",
-                    environment.name, other.project
-                )
-            }));
-        }
-        Ok(stack(environment, project, files))
-    }
-
-    /// The files of an environment that another may lie over: not an overlay of its own, `docker-compose.prod.yml`,
-    /// unless it has no other.
-    fn shared_files(&self, base: &StackRef) -> Vec<PathBuf> {
-        let own = named_compose_files(&base.dir, &base.environment);
-        let is_own = |file: &PathBuf| own.iter().any(|own| is_same_path(own, file));
-        let shared: Vec<PathBuf> = base.files.iter().filter(|file| !is_own(file)).cloned().collect();
-        if shared.is_empty() { base.files.clone() } else { shared }
     }
 
     /// The one that runs and is meant; `None` when none runs.
@@ -229,15 +175,14 @@ impl<'a> Resolver<'a> {
     /// What runs in the folder and belongs to no other environment.
     async fn candidates(&self, environment: &EnvironmentSettings) -> BackendResult<Vec<Started>> {
         let mut candidates = self.started_here(environment);
+        let own = self.named(environment).await?.map(|named| named.project);
         for other in self.others(environment) {
             candidates.retain(|started| !self.is_marked(started, other));
-            let own = self.named(environment).await?;
-            if let Some(claim) = self.named(other).await?
-                && own.is_none_or(|own| own.project != claim.project)
-            {
-                candidates.retain(|started| started.project != claim.project);
+            if let Some(claim) = self.named(other).await? {
+                candidates.retain(|s| own.as_ref() == Some(&claim.project) || s.project != claim.project);
             }
         }
+        self.leave_out_those_named_after(environment, own, &mut candidates).await?;
         Ok(candidates)
     }
 
@@ -261,30 +206,6 @@ impl<'a> Resolver<'a> {
         let here = self.running.iter().filter(|running| is_same_path(&running.working_dir, &environment.dir));
         here.map(|running| Started::new(running, environment)).collect()
     }
-}
-
-/// Whether an overlay is a stack of its own: each of its services has `image` or `build`, and it leaves out none of the
-/// base's services and none of the base's builds. A file that only names other images is an overlay.
-fn stands_alone(overlay: &Path, base: &[PathBuf]) -> BackendResult<bool> {
-    let overlay = RawFile::read(overlay)?;
-    let own: Vec<_> = overlay.services().collect();
-    if own.is_empty() || own.iter().any(|(_, defined, _)| !defined) {
-        return Ok(false);
-    }
-    for file in base {
-        let file = RawFile::read(file)?;
-        // Compose will say what is wrong with it; that must not be lost by leaving it out.
-        if !file.understood {
-            return Ok(false);
-        }
-        let lost = file.services().any(|(name, _, build)| {
-            !own.iter().any(|(own_name, _, own_build)| *own_name == name && (*own_build || !build))
-        });
-        if lost {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 fn stack(environment: &EnvironmentSettings, project: ProjectName, files: Vec<PathBuf>) -> StackRef {

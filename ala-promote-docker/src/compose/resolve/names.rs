@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{BackendError, BackendResult};
-use ala_promote_core::config::{EnvironmentSettings, named_compose_files};
+use ala_promote_core::config::{ComposeFiles, EnvironmentSettings, named_compose_files};
 use ala_promote_core::domain::{ProjectName, StackRef};
 
-use super::{Resolver, require_files, stack, stands_alone, what};
-use crate::compose::convention::{default_files, is_project, listed_files, normalised};
+use super::overlay::stands_alone;
+use super::running::Started;
+use super::{Resolver, require_files, stack, what};
+use crate::compose::convention::{default_files, is_project, listed_files, no_file, normalised};
 use crate::compose::env_file::EnvFile;
 use crate::compose::invalid;
 use crate::compose::invocation::arguments_without_project;
@@ -54,10 +56,7 @@ impl Resolver<'_> {
 
     /// The files that Compose would take in the folder.
     pub(super) async fn own_files(&self, environment: &EnvironmentSettings) -> BackendResult<Vec<PathBuf>> {
-        if let Some(list) = self.variable(environment, "COMPOSE_FILE").await? {
-            let separator = self.variable(environment, "COMPOSE_PATH_SEPARATOR").await?;
-            let files = listed_files(&environment.dir, &list, separator.as_deref().unwrap_or(":"));
-            require_files(environment, &files)?;
+        if let Some(files) = self.files_of_env_file(environment).await? {
             return Ok(files);
         }
         let files = default_files(&environment.dir, self.compose.tool.family());
@@ -65,13 +64,64 @@ impl Resolver<'_> {
         match (files.is_empty(), named.as_slice()) {
             (false, []) => Ok(files),
             (true, [_]) => Ok(named),
-            (true, []) => Err(invalid(
-                &what(environment),
-                format!("there is no Compose file in {}", environment.dir.display()),
-            )
-            .with_hint("change to the folder with your docker-compose.yml, or name it with --dir")),
+            (true, []) => Err(match no_file(&environment.dir) {
+                Some(path) => invalid(&what(environment), format!("{} is no file", path.display()))
+                    .with_hint(
+                        "a link must lead to a file; put the file there, or set `files` in ala-promote.toml",
+                    ),
+                None => invalid(
+                    &what(environment),
+                    format!("there is no Compose file in {}", environment.dir.display()),
+                )
+                .with_hint("change to the folder with your docker-compose.yml, or name it with --dir"),
+            }),
             _ => Err(ambiguous(environment, &files, &named)?),
         }
+    }
+
+    /// The files that the env file lists for Compose.
+    pub(super) async fn files_of_env_file(
+        &self,
+        environment: &EnvironmentSettings,
+    ) -> BackendResult<Option<Vec<PathBuf>>> {
+        let Some(list) = self.variable(environment, "COMPOSE_FILE").await? else { return Ok(None) };
+        let separator = self.variable(environment, "COMPOSE_PATH_SEPARATOR").await?;
+        let files = listed_files(&environment.dir, &list, separator.as_deref().unwrap_or(":"));
+        require_files(environment, &files)?;
+        Ok(Some(files))
+    }
+
+    /// Leaves out what is named after the project of this environment: an environment before it, whatever files it was
+    /// started from.
+    pub(super) async fn leave_out_those_named_after(
+        &self,
+        environment: &EnvironmentSettings,
+        own: Option<ProjectName>,
+        candidates: &mut Vec<Started>,
+    ) -> BackendResult<()> {
+        let mut bases: Vec<ProjectName> = candidates.iter().map(|started| started.project.clone()).collect();
+        let files = match &environment.files {
+            ComposeFiles::Exactly(files) => files.clone(),
+            _ => self.own_files(environment).await.unwrap_or_default(),
+        };
+        match own {
+            Some(own) => bases.push(own),
+            None => bases.extend(self.natural_project(environment, None, &files).await.ok()),
+        }
+        for other in self.others(environment) {
+            let is_named_after = match &other.files {
+                ComposeFiles::OverlayOn { base, .. } => base == &environment.name,
+                ComposeFiles::Exactly(_) => {
+                    environment.from.as_ref() == Some(&other.name) && other.dir == environment.dir
+                }
+                _ => false,
+            };
+            if is_named_after && self.named(other).await?.is_none() {
+                let theirs: Vec<_> = bases.iter().filter_map(|base| derived(other, base).ok()).collect();
+                candidates.retain(|started| !theirs.contains(&started.project));
+            }
+        }
+        Ok(())
     }
 
     /// The name that Compose would give the project.
@@ -124,12 +174,9 @@ fn ambiguous(
     if !own.is_empty() {
         choices.push(own.iter().collect());
     }
-    let name =
-        |path: &&PathBuf| format!("\"{}\"", path.strip_prefix(&environment.dir).unwrap_or(path).display());
-    let lines = choices
-        .iter()
-        .map(|choice| format!("files = [{}]", choice.iter().map(name).collect::<Vec<_>>().join(", ")));
-    let all: BTreeSet<String> = choices.iter().flatten().map(name).collect();
+    let choices: Vec<Vec<PathBuf>> =
+        choices.into_iter().map(|choice| choice.into_iter().cloned().collect()).collect();
+    let all: BTreeSet<String> = choices.iter().flatten().map(|path| quoted(environment, path)).collect();
     Ok(invalid(
         &what(environment),
         format!(
@@ -138,17 +185,36 @@ fn ambiguous(
             environment.name
         ),
     )
-    .with_hint(format!(
+    .with_hint(lines_to_choose_from(environment, &choices)))
+}
+
+/// What to write where one of several lists of files is meant.
+pub(super) fn lines_to_choose_from(environment: &EnvironmentSettings, choices: &[Vec<PathBuf>]) -> String {
+    let line = |choice: &Vec<PathBuf>| {
+        let names: Vec<String> = choice.iter().map(|path| quoted(environment, path)).collect();
+        format!("files = [{}]", names.join(", "))
+    };
+    one_of_lines(environment, choices.iter().map(line))
+}
+
+/// Lines of the config of which one is meant.
+pub(super) fn one_of_lines(environment: &EnvironmentSettings, lines: impl Iterator<Item = String>) -> String {
+    format!(
         "add to ala-promote.toml, with the one of these lines that is meant:\n[environments.{}]\n{}",
         environment.name,
         lines.collect::<Vec<_>>().join("\n")
-    )))
+    )
+}
+
+/// A path as the config names it.
+pub(super) fn quoted(environment: &EnvironmentSettings, path: &Path) -> String {
+    format!("\"{}\"", path.strip_prefix(&environment.dir).unwrap_or(path).display())
 }
 
 /// The project of what lies over another environment.
-pub(super) fn derived(environment: &EnvironmentSettings, base: &StackRef) -> BackendResult<ProjectName> {
+pub(super) fn derived(environment: &EnvironmentSettings, base: &ProjectName) -> BackendResult<ProjectName> {
     let name = normalised(environment.name.as_str(), Family::One);
-    project(environment, &format!("{}-{name}", base.project), "the convention")
+    project(environment, &format!("{base}-{name}"), "the convention")
 }
 
 fn project(environment: &EnvironmentSettings, name: &str, by: &str) -> BackendResult<ProjectName> {

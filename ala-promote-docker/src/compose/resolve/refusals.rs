@@ -1,10 +1,15 @@
 //! Projects that would be shared with somebody who does not know of it.
 
-use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
-use ala_promote_core::domain::StackRef;
+use std::path::PathBuf;
 
-use super::running::{Started, is_same_path};
-use super::{Resolver, conflict};
+use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
+use ala_promote_core::config::{ComposeFiles, EnvFileChoice, EnvironmentSettings};
+use ala_promote_core::domain::{ProjectName, StackRef};
+
+use super::names::{one_of_lines, quoted};
+use super::running::{RunningProject, Started, is_same_path};
+use super::{Resolver, conflict, what};
+use crate::compose::invalid;
 
 impl Resolver<'_> {
     /// Two environments in one project: each start would replace the other's containers.
@@ -29,6 +34,75 @@ impl Resolver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Two files that could be its env file, where nothing runs that tells.
+    pub(super) fn refuse_rival_env_files(&self, stack: &StackRef) -> BackendResult<()> {
+        let Some(environment) = self.settings.environments.get(&stack.environment) else { return Ok(()) };
+        let (EnvFileChoice::Convention { rivals }, Some(taken)) =
+            (&environment.env_file_choice, &environment.env_file)
+        else {
+            return Ok(());
+        };
+        let runs = |running: &RunningProject| {
+            running.project == stack.project && is_same_path(&running.working_dir, &stack.dir)
+        };
+        if rivals.is_empty() || self.running.iter().any(runs) {
+            return Ok(());
+        }
+        let all: Vec<String> =
+            [taken].into_iter().chain(rivals).map(|path| quoted(environment, path)).collect();
+        Err(invalid(
+            &what(environment),
+            format!(
+                "{} could each be the env file of {}, and no container runs that tells which is",
+                all.join(", "),
+                environment.name
+            ),
+        )
+        .with_hint(one_of_lines(environment, all.iter().map(|name| format!("env_file = {name}")))))
+    }
+
+    /// Something else that runs in the folder, started from other files as another project, which may well be this
+    /// environment: a start would make a second one beside it. What the config names a project is that and no other.
+    pub(super) async fn refuse_second(
+        &self,
+        environment: &EnvironmentSettings,
+        project: &ProjectName,
+        files: &[PathBuf],
+    ) -> BackendResult<()> {
+        if environment.project.is_some() {
+            return Ok(());
+        }
+        let mut strangers = self.candidates(environment).await?;
+        strangers.retain(|started| &started.project != project);
+        for other in self.others(environment) {
+            let theirs = match &other.files {
+                ComposeFiles::AsRunning => self.as_running(other).await.ok().map(|stack| stack.project),
+                ComposeFiles::Exactly(files) => self.natural_project(other, None, files).await.ok(),
+                _ => None,
+            };
+            strangers.retain(|started| Some(&started.project) != theirs.as_ref());
+        }
+        if strangers.is_empty() {
+            return Ok(());
+        }
+        let shown: Vec<String> = strangers.iter().map(Started::to_string).collect();
+        let names: Vec<String> = files.iter().map(|path| quoted(environment, path)).collect();
+        let lines: Vec<String> = strangers
+            .iter()
+            .map(|started| format!("project = \"{}\"  # if that is {}", started.project, environment.name))
+            .chain([format!("project = \"{project}\"  # if it is something else")])
+            .collect();
+        Err(conflict(
+            environment,
+            format!(
+                "it would be project `{project}` from {}, but what runs in its folder is {}",
+                names.join(", "),
+                shown.join("; ")
+            ),
+        )
+        .with_hint(one_of_lines(environment, lines.into_iter())))
     }
 
     /// A project of that name which is somebody else's: `up` would replace its containers.

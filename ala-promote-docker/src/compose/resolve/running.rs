@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
-use ala_promote_core::config::EnvironmentSettings;
+use ala_promote_core::config::{EnvFileChoice, EnvironmentSettings};
 use ala_promote_core::domain::{ProjectName, StackRef};
 
 use super::super::env_file;
@@ -82,6 +82,35 @@ impl Started {
         }
     }
 
+    /// The stack that it is by the files of the settings. Where those do not name the env file, it is the one that it was
+    /// started with.
+    pub(super) fn stack_of(
+        self,
+        environment: &EnvironmentSettings,
+        files: &[PathBuf],
+    ) -> BackendResult<StackRef> {
+        let stack = super::stack(environment, self.project.clone(), files.to_vec());
+        if environment.env_file_choice == EnvFileChoice::Named {
+            return Ok(stack);
+        }
+        self.require_env_file(environment)?;
+        Ok(StackRef { env_file: self.env_file, ..stack })
+    }
+
+    fn require_env_file(&self, environment: &EnvironmentSettings) -> BackendResult<()> {
+        let Some(path) = self.env_file.as_ref().filter(|path| !path.is_file()) else { return Ok(()) };
+        if !path.to_string_lossy().contains(',') {
+            return Err(env_file::missing(path));
+        }
+        let detail = format!(
+            "project `{}` was started with several env files, which is not supported: {}",
+            self.project,
+            path.display()
+        );
+        Err(BackendError::new(BackendErrorKind::Invalid, super::what(environment), detail)
+            .with_hint("put them into one, and start it with that"))
+    }
+
     /// The stack that was started, if all that it was made from is still there.
     pub(super) fn stack(self, environment: &EnvironmentSettings) -> BackendResult<StackRef> {
         let gone = |detail: String| {
@@ -102,17 +131,7 @@ impl Started {
             ))
             .with_hint("bring the file back, or set `files` in ala-promote.toml"));
         }
-        if let Some(path) = self.env_file.as_ref().filter(|path| !path.is_file()) {
-            if path.to_string_lossy().contains(',') {
-                return Err(gone(format!(
-                    "project `{}` was started with several env files, which is not supported: {}",
-                    self.project,
-                    path.display()
-                ))
-                .with_hint("put them into one, and start it with that"));
-            }
-            return Err(env_file::missing(path));
-        }
+        self.require_env_file(environment)?;
         Ok(StackRef {
             environment: environment.name.clone(),
             project: self.project,
@@ -145,6 +164,7 @@ pub(super) fn is_same_path(one: &Path, two: &Path) -> bool {
     one == two || one.canonicalize().is_ok_and(|one| two.canonicalize().is_ok_and(|two| one == two))
 }
 
-fn is_same_list(one: &[PathBuf], two: &[PathBuf]) -> bool {
+/// Whether two lists of paths lead to the same places.
+pub(super) fn is_same_list(one: &[PathBuf], two: &[PathBuf]) -> bool {
     one.len() == two.len() && one.iter().zip(two).all(|(one, two)| is_same_path(one, two))
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
 use ala_promote_core::config::{
-    BackupSettings, ComposeFiles, DatabaseChoice, EnvironmentSettings, HealthSettings, IsolationSettings,
-    Retention, Settings,
+    BackupSettings, ComposeFiles, DatabaseChoice, EnvFileChoice, EnvironmentSettings, HealthSettings,
+    IsolationSettings, Retention, Settings,
 };
 use ala_promote_core::domain::StackRef;
 
@@ -53,6 +53,7 @@ fn settings(folder: &Folder) -> Settings {
         dir: dir.clone(),
         files,
         env_file: Some(dir.join(env_file)),
+        env_file_choice: EnvFileChoice::Convention { rivals: Vec::new() },
         project: None,
         map: BTreeMap::new(),
         protected: name == "production",
@@ -67,6 +68,7 @@ fn settings(folder: &Folder) -> Settings {
     production.from = Some(staging.name.clone());
     Settings {
         isolation: IsolationSettings::default(),
+        stack: None,
         state_dir: dir.join(".ala-promote"),
         hooks: Vec::new(),
         backup: BackupSettings { dir: dir.join("../backups"), database: DatabaseChoice::Detect },
@@ -177,10 +179,12 @@ async fn env_files_choose_project_and_files() {
         (production.project.as_str(), names(&production)),
         ("shop", vec!["a.yml".into(), "b.yml".into()])
     );
+    let listed = "COMPOSE_FILE=a.yml:docker-compose.staging.yml\n";
+    folder.write("app/.env.staging", listed);
     let staging = resolve(&folder, "staging", &[]).await.unwrap();
     assert_eq!(staging.project.as_str(), "shop-staging");
-    assert_eq!(names(&staging), ["a.yml", "b.yml", "docker-compose.staging.yml"]);
-    folder.write("app/.env.staging", "COMPOSE_PROJECT_NAME=\"shop-qa\"\n");
+    assert_eq!(names(&staging), ["a.yml", "docker-compose.staging.yml"]);
+    folder.write("app/.env.staging", &format!("{listed}COMPOSE_PROJECT_NAME=\"shop-qa\"\n"));
     assert_eq!(resolve(&folder, "staging", &[]).await.unwrap().project.as_str(), "shop-qa");
     folder.write("app/.env", "COMPOSE_FILE=a.yml,b.yml\nCOMPOSE_PATH_SEPARATOR=,\n");
     assert_eq!(names(&resolve(&folder, "production", &[]).await.unwrap()), ["a.yml", "b.yml"]);
@@ -228,11 +232,12 @@ async fn what_runs_is_adopted() {
         assert_eq!(production.project.as_str(), "by-hand");
         assert_eq!(production.files, [folder.path("app/prod.yml")]);
         assert_eq!(production.env_file, Some(folder.path("app/.env.prod")));
-        let staging = resolve(&folder, "staging", std::slice::from_ref(&running)).await.unwrap();
-        assert_eq!(staging.project.as_str(), "by-hand-staging");
-        assert_eq!(names(&staging), ["prod.yml", "docker-compose.staging.yml"]);
-        assert_eq!(staging.env_file, Some(folder.path("app/.env.staging")));
     }
+    std::fs::remove_file(folder.path("app/docker-compose.yml")).unwrap();
+    let staging = resolve(&folder, "staging", std::slice::from_ref(&running)).await.unwrap();
+    assert_eq!(staging.project.as_str(), "by-hand-staging");
+    assert_eq!(names(&staging), ["prod.yml", "docker-compose.staging.yml"]);
+    assert_eq!(staging.env_file, Some(folder.path("app/.env.staging")));
 }
 
 #[tokio::test]
@@ -452,4 +457,144 @@ async fn names_that_compose_refuses_are_refused() {
 async fn an_unknown_environment_is_not_found() {
     let error = resolve(&usual(), "qa", &[]).await.unwrap_err();
     assert_says(&error, BackendErrorKind::NotFound, &["`qa`"]);
+}
+
+#[tokio::test]
+async fn what_an_overlay_lies_over_is_asked_for_where_production_has_files_of_its_own() {
+    let folder = usual();
+    folder.write("app/docker-compose.live.yml", "services:\n  api: {restart: always}\n");
+    let production = runs(&folder, "app", &["docker-compose.yml", "docker-compose.live.yml"], None);
+    let error = resolve(&folder, "staging", std::slice::from_ref(&production)).await.unwrap_err();
+    let choices = [
+        "\nfiles = [\"docker-compose.yml\", \"docker-compose.staging.yml\"]\n",
+        "\nfiles = [\"docker-compose.yml\", \"docker-compose.live.yml\", \"docker-compose.staging.yml\"]",
+    ];
+    assert_says(&error, BackendErrorKind::Conflict, &choices);
+    // What runs of it tells.
+    let overlaid = ["docker-compose.yml", "docker-compose.staging.yml"];
+    let both = [production.clone(), runs(&folder, "app-staging", &overlaid, Some(".env.staging"))];
+    assert_eq!(names(&resolve(&folder, "staging", &both).await.unwrap()), overlaid);
+    // Alone it lies over nothing.
+    folder.write("app/docker-compose.staging.yml", ALONE);
+    let staging = resolve(&folder, "staging", std::slice::from_ref(&production)).await.unwrap();
+    assert_eq!(names(&staging), ["docker-compose.staging.yml"]);
+    // Production runs from one file of its own, beside the one that Compose takes.
+    folder.write("app/docker-compose.staging.yml", OVER);
+    for own in ["docker-compose.live.yml", "docker-compose.prod.yml"] {
+        folder.write(&format!("app/{own}"), BASE);
+        let error = resolve(&folder, "staging", &[runs(&folder, "app", &[own], None)]).await.unwrap_err();
+        let over = format!("files = [\"{own}\", \"docker-compose.staging.yml\"]");
+        assert_says(&error, BackendErrorKind::Conflict, &[choices[0], &over]);
+    }
+}
+
+#[tokio::test]
+async fn no_second_production_is_started_from_other_files() {
+    let folder = usual();
+    folder.write("app/live.yml", "services:\n  api: {restart: always}\n");
+    let mut exact = settings(&folder);
+    let files = vec![folder.path("app/docker-compose.yml"), folder.path("app/live.yml")];
+    exact.environments.get_mut("production").unwrap().files = ComposeFiles::Exactly(files.clone());
+    let staged = ["docker-compose.yml", "docker-compose.staging.yml"];
+    let staging = runs(&folder, "app-staging", &staged, Some(".env.staging"));
+    let by_hand = runs(&folder, "by-hand", &["docker-compose.yml"], None);
+    let error = resolve_with(&exact, "production", &[staging.clone(), by_hand.clone()]).await.unwrap_err();
+    let parts = [
+        "project `app` from \"docker-compose.yml\", \"live.yml\"",
+        "project `by-hand`",
+        "(2 containers run)",
+        "\nproject = \"by-hand\"  # if that is production\nproject = \"app\"  # if it is something else",
+    ];
+    assert_says(&error, BackendErrorKind::Conflict, &parts);
+    assert!(!error.to_string().contains("app-staging"), "{error}");
+    // Named, it is decided, either way.
+    for name in ["by-hand", "app"] {
+        let mut named = exact.clone();
+        project(&mut named, "production", name);
+        let stack = resolve_with(&named, "production", &[staging.clone(), by_hand.clone()]).await.unwrap();
+        assert_eq!((stack.project.as_str(), stack.files), (name, files.clone()));
+    }
+    // Other files for the same project are how files are changed.
+    let before = runs(&folder, "app", &["docker-compose.yml"], None);
+    let stack = resolve_with(&exact, "production", &[staging.clone(), before.clone()]).await.unwrap();
+    assert_eq!((stack.project.as_str(), stack.files), ("app", files.clone()));
+    // So it is for staging, and what staging ran from before is not taken for production.
+    let stage = vec![folder.path("app/docker-compose.yml"), folder.path("app/stage.yml")];
+    folder.write("app/stage.yml", OVER);
+    for with_files in [true, false] {
+        let mut changed = if with_files { exact.clone() } else { settings(&folder) };
+        changed.environments.get_mut("staging").unwrap().files = ComposeFiles::Exactly(stage.clone());
+        for running in [&[before.clone(), staging.clone()][..], std::slice::from_ref(&staging)] {
+            let production = resolve_with(&changed, "production", running).await.unwrap();
+            assert_eq!(production.project.as_str(), "app");
+            let staging = resolve_with(&changed, "staging", running).await.unwrap();
+            assert_eq!((staging.project.as_str(), staging.files), ("app-staging", stage.clone()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_env_file_that_could_be_another_is_asked_for() {
+    let folder = usual();
+    folder.write("app/.env.production", "A=3\n");
+    let mut rivals = settings(&folder);
+    let production = rivals.environments.get_mut("production").unwrap();
+    production.env_file_choice =
+        EnvFileChoice::Convention { rivals: vec![folder.path("app/.env.production")] };
+    let error = resolve_with(&rivals, "production", &[]).await.unwrap_err();
+    let lines = "[environments.production]\nenv_file = \".env\"\nenv_file = \".env.production\"";
+    assert_says(&error, BackendErrorKind::Invalid, &[lines]);
+    // What staging is can be told all the same.
+    assert_eq!(resolve_with(&rivals, "staging", &[]).await.unwrap().project.as_str(), "app-staging");
+    // What runs tells, also where the config names the files.
+    let files = vec![folder.path("app/docker-compose.yml")];
+    for exact in [false, true] {
+        if exact {
+            let production = rivals.environments.get_mut("production").unwrap();
+            production.files = ComposeFiles::Exactly(files.clone());
+        }
+        for (label, taken) in
+            [(None, ".env"), (Some(".env"), ".env"), (Some(".env.production"), ".env.production")]
+        {
+            let running = runs(&folder, "app", &["docker-compose.yml"], label);
+            let stack = resolve_with(&rivals, "production", &[running]).await.unwrap();
+            assert_eq!(stack.env_file, Some(folder.path(&format!("app/{taken}"))), "{exact} {label:?}");
+        }
+    }
+    // The config is obeyed.
+    rivals.environments.get_mut("production").unwrap().env_file_choice = EnvFileChoice::Named;
+    let running = runs(&folder, "app", &["docker-compose.yml"], Some(".env.production"));
+    for running in [&[][..], &[running]] {
+        let stack = resolve_with(&rivals, "production", running).await.unwrap();
+        assert_eq!(stack.env_file, Some(folder.path("app/.env")));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_file_or_no_small_one_is_told() {
+    let folder = usual();
+    let compose = folder.path("app/docker-compose.yml");
+    let says = async |parts: &[&str]| {
+        let error = resolve(&folder, "production", &[]).await.unwrap_err();
+        assert_says(&error, BackendErrorKind::Invalid, parts);
+    };
+    std::fs::remove_file(&compose).unwrap();
+    std::os::unix::fs::symlink("docker-compose.yml", &compose).unwrap();
+    says(&["docker-compose.yml is no file", "a link must lead to a file"]).await;
+    std::fs::remove_file(&compose).unwrap();
+    std::fs::create_dir(&compose).unwrap();
+    says(&["docker-compose.yml is no file"]).await;
+    std::fs::remove_dir(&compose).unwrap();
+    folder.write("app/docker-compose.yml", &"#\n".repeat(5 * 1024 * 1024));
+    says(&["docker-compose.yml is longer than 4 MiB"]).await;
+    folder.write("app/docker-compose.yml", BASE);
+    folder.write("app/.env", &"#\n".repeat(5 * 1024 * 1024));
+    says(&[".env is longer than 4 MiB"]).await;
+    // Nobody writes to this pipe.
+    let env_file = folder.path("app/.env");
+    std::fs::remove_file(&env_file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&env_file).status().unwrap();
+    assert!(made.success());
+    let error = resolve(&folder, "production", &[]).await.unwrap_err();
+    assert_says(&error, BackendErrorKind::Invalid, &[".env"]);
 }
