@@ -11,7 +11,9 @@
 //! # }
 //! ```
 //!
-//! Each case is a plain async function over a [`Fixture`] of its own, so that it can be called alone too.
+//! Each case is a plain async function over a [`Fixture`] of its own, so that it can be called alone too. A subject says
+//! what its backend can do ([`Claim`]); cases about anything else are not run, and the [`Report`] names them. Which case
+//! holds which sentence of the ports' documentation is listed in [`contract`].
 
 mod case;
 mod claim;

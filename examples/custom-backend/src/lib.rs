@@ -9,7 +9,7 @@
 //! 2. Begin with `tests/it/conformance.rs` here. Say there what you *can* do; the suite runs the cases about that and names
 //!    those it left out. Then let the cases drive you, module by module: `images` first, `locks` and `witness` next.
 //! 3. What you can't do is [`Unsupported`](ala_promote_core::backend::BackendErrorKind::Unsupported), or nothing found
-//!    (see [`cannot`]). Planning never asks for what a stack does not use.
+//!    (see `cannot`). Planning never asks for what a stack does not use.
 //! 4. Make every effect an *ensure*: look first, do what is missing, and let a second call find nothing to do. A process
 //!    may be killed between any two lines; the engine then calls again. Here that comes almost for free: a file is
 //!    written aside and renamed, a link is replaced by a rename, and processes are found by a mark in their
