@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use ala_promote_core::backend::{BackendErrorKind, Call};
 use ala_promote_core::domain::{ImageReference, PullSource, ServiceName};
 
-use super::Fixture;
 use super::case::{CaseResult, Miss, hold, refused, same, some};
 use super::images::named;
+use super::{Accident, Fixture};
 
 fn target(f: &Fixture) -> Result<BTreeMap<ServiceName, ImageReference>, Miss> {
     Ok(BTreeMap::from([(f.service.service.clone(), f.free("built")?)]))
@@ -27,6 +27,23 @@ pub async fn build_moves_no_other_reference(f: &Fixture) -> CaseResult {
     same(&(named(f, &f.reference).await?, named(f, &f.other).await?), &before, "the other references")
 }
 
+/// On failure the error ends with the last lines of the build.
+pub async fn a_build_that_fails_tells_its_last_lines(f: &Fixture) -> CaseResult {
+    f.happen(Accident::BuildBreaks).await?;
+    let before = named(f, &f.reference).await?;
+    match f.backend.builder().build(&f.stack, &target(f)?, &Call::silent()).await {
+        Err(error) if error.kind() == BackendErrorKind::Failed => {
+            let text = error.to_string();
+            hold(
+                text.contains("conformance-broken"),
+                &format!("the build's last lines are missing: {text}"),
+            )?;
+        }
+        other => refused(other, BackendErrorKind::Failed, "build")?,
+    }
+    same(&named(f, &f.reference).await?, &before, "the service's own reference")
+}
+
 /// A service that is not there can't be built.
 pub async fn build_of_what_is_not_built_is_refused(f: &Fixture) -> CaseResult {
     let targets = BTreeMap::from([(ServiceName::new("conformance-nobody")?, f.free("nobody")?)]);
@@ -44,7 +61,7 @@ pub async fn a_cancelled_build_says_so(f: &Fixture) -> CaseResult {
 }
 
 fn pushed(f: &Fixture) -> Result<(BTreeMap<ServiceName, PullSource>, ImageReference), Miss> {
-    let reference = f.pushed.clone().ok_or(Miss::NotApplicable("no registry"))?;
+    let reference = some(f.pushed.clone(), "the fixture's pushed tag")?;
     Ok((BTreeMap::from([(f.service.service.clone(), PullSource::Tag(reference.clone()))]), reference))
 }
 

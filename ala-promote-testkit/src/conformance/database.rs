@@ -2,17 +2,17 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::task::Poll;
 
 use ala_promote_core::backend::{BackendErrorKind, BackendResult, Call};
 use ala_promote_core::domain::{BackupManifest, DatabaseTarget, OperationId, ServiceDatabase};
 use sha2::{Digest, Sha256};
 
-use super::Fixture;
 use super::case::{CaseResult, Miss, hold, refused, same, some};
+use super::dropped::dropped_after;
+use super::{Accident, Fixture};
 
 async fn found(f: &Fixture) -> Result<ServiceDatabase, Miss> {
-    let service = f.database.as_ref().ok_or(Miss::NotApplicable("the fixture has no database"))?;
+    let service = some(f.database.as_ref(), "the fixture's database")?;
     let render = f.backend.stacks().render(&f.stack).await?;
     let containers = f.backend.stacks().containers(&f.stack.project).await?;
     let found = f.backend.database().detect(&render, &containers).await?;
@@ -36,7 +36,8 @@ async fn dump(
 /// Databases are found by their image, and whether they run; nothing else is one.
 pub async fn the_database_is_detected(f: &Fixture) -> CaseResult {
     hold(found(f).await?.running, "a running database is said not to run")?;
-    let render = f.backend.stacks().render(&f.stack).await?;
+    let mut render = f.backend.stacks().render(&f.stack).await?;
+    render.services.retain(|service, _| Some(service) != f.database.as_ref());
     let mut others = f.backend.stacks().containers(&f.stack.project).await?;
     others.retain(|container| Some(&container.service) != f.database.as_ref());
     same(&f.backend.database().detect(&render, &others).await?, &Vec::new(), "databases among the others")
@@ -98,38 +99,68 @@ pub async fn a_cancelled_dump_leaves_no_file(f: &Fixture) -> CaseResult {
     hold(!file.exists(), "there is a backup")
 }
 
+/// A dump that was cut anywhere is an error, and leaves no file.
+pub async fn a_dump_that_was_cut_is_an_error(f: &Fixture) -> CaseResult {
+    let folder = f.scratch.join("cut");
+    let whole = dump(f, "conformance-1", &f.scratch.join("whole.sql"), &Call::silent()).await??.bytes;
+    // The last lines say that it is whole: a cut just before them shows least.
+    for after in [0, 1, whole / 2, whole * 9 / 10, whole.saturating_sub(120)] {
+        f.happen(Accident::DumpsAreCut { after }).await?;
+        let cut = dump(f, "conformance-2", &folder.join("backup.sql"), &Call::silent()).await?;
+        hold(
+            cut.is_err(),
+            &format!("a dump of {whole} bytes that ended after {after} passed for a whole one"),
+        )?;
+        same(&files_in(&folder), &Vec::new(), "what a cut dump left")?;
+    }
+    Ok(())
+}
+
 /// Nothing incomplete is left of a dump that was killed: here its future is dropped after each number of polls.
 pub async fn what_a_killed_dump_left_is_discarded(f: &Fixture) -> CaseResult {
     let (target, operation) = (target(f).await?, OperationId::new("conformance-1")?);
     let folder = f.scratch.join("backups");
     let file = folder.join("backup.sql");
-    f.backend.database().discard_partial(&f.stack, &target, &operation, &file).await?;
-    for polls in 1..20 {
+    let databases = f.backend.database();
+    databases.discard_partial(&f.stack, &target, &operation, &file).await?;
+    for polls in [1, 2, 4, 8, 16, 32] {
         let call = Call::silent();
-        let mut dump = f.backend.database().dump(&f.stack, &target, &operation, &file, &call);
-        let mut polled = 0;
-        let killed = std::future::poll_fn(|cx| {
-            polled += 1;
-            match dump.as_mut().poll(cx) {
-                Poll::Ready(_) => Poll::Ready(false),
-                Poll::Pending if polled >= polls => Poll::Ready(true),
-                Poll::Pending => Poll::Pending,
-            }
-        });
-        let killed = killed.await;
-        drop(dump);
-        f.backend.database().discard_partial(&f.stack, &target, &operation, &file).await?;
-        let left: Vec<_> = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect(),
-            Err(_) => Vec::new(),
-        };
-        let partial = left.iter().any(|name| name.to_string_lossy().contains("partial"));
+        let begun = databases.dump(&f.stack, &target, &operation, &file, &call);
+        let ended = dropped_after(polls, begun).await.is_some();
+        databases.discard_partial(&f.stack, &target, &operation, &file).await?;
+        let left = files_in(&folder);
+        let partial = left.iter().any(|name| name.contains("partial"));
         hold(!partial, &format!("after {polls} polls there is {left:?}"))?;
-        if !killed {
-            return Ok(());
+        if ended || file.exists() {
+            // What has the name is whole, and is given again.
+            return dump(f, "conformance-1", &file, &Call::silent()).await?.map(drop).map_err(Miss::from);
         }
     }
     Ok(())
+}
+
+/// Files of other operations stay: a dump of theirs that is under way is not disturbed.
+pub async fn what_others_left_is_not_discarded(f: &Fixture) -> CaseResult {
+    let file = f.scratch.join("backup.sql");
+    let other = OperationId::new("conformance-2")?;
+    let call = Call::silent();
+    let (target, ours) = (target(f).await?, OperationId::new("conformance-1")?);
+    let databases = f.backend.database();
+    for polls in [2, 4, 8] {
+        if dropped_after(polls, databases.dump(&f.stack, &target, &ours, &file, &call)).await.is_some() {
+            break;
+        }
+        let before = files_in(&f.scratch);
+        databases.discard_partial(&f.stack, &target, &other, &file).await?;
+        same(&files_in(&f.scratch), &before, "files of another operation")?;
+        databases.discard_partial(&f.stack, &target, &ours, &file).await?;
+    }
+    Ok(())
+}
+
+fn files_in(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect()
 }
 
 /// A complete backup stays, with its manifest, whoever asks.

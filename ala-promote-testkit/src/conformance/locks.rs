@@ -1,11 +1,18 @@
 //! Locks.
 
-use ala_promote_core::backend::{Acquired, BackendResult, LockGuard, LockScope};
+use std::future::Future;
+use std::time::Duration;
+
+use ala_promote_core::backend::{Acquired, BackendErrorKind, BackendResult, LockGuard, LockScope};
 use ala_promote_core::domain::{OperationId, ProjectName};
 use futures_util::future::join_all;
 
-use super::Fixture;
-use super::case::{CaseResult, Miss, hold, same};
+use super::case::{CaseResult, Miss, hold, refused, same};
+use super::dropped::dropped_after;
+use super::{Accident, Fixture};
+
+/// How often a dead holder's lock is asked for, with a pause of a fifth of a second.
+const MOST_ASKS: u32 = 300;
 
 async fn ask(f: &Fixture, operation: &str, take_over: Option<&str>) -> Result<Acquired, Miss> {
     let take_over = take_over.map(OperationId::new).transpose()?;
@@ -16,13 +23,33 @@ async fn ask(f: &Fixture, operation: &str, take_over: Option<&str>) -> Result<Ac
 async fn get(f: &Fixture, operation: &str, take_over: Option<&str>) -> Result<Box<dyn LockGuard>, Miss> {
     match ask(f, operation, take_over).await? {
         Acquired::Held(guard) => Ok(guard),
-        busy => Err(Miss::Violated(format!("a free lock is {busy:?}"))),
+        busy => Err(Miss(format!("a free lock is {busy:?}"))),
     }
 }
 
 fn is_busy(acquired: &Acquired, alive: bool, what: &str) -> CaseResult {
     let busy = matches!(acquired, Acquired::Busy { alive: a, .. } if *a == alive);
     hold(busy, &format!("{what}: {acquired:?} where busy with alive = {alive} was expected"))
+}
+
+/// Drops an operation's call after so many polls, as a kill of its process does, and takes over its lock as `recover`
+/// does: as soon as no child of it is at work.
+pub(super) async fn killed<T>(f: &Fixture, polls: u32, call: impl Future<Output = T>) -> CaseResult {
+    let name = "conformance-killed";
+    let guard = get(f, name, None).await?;
+    dropped_after(polls, call).await;
+    drop(guard);
+    for _ in 0..MOST_ASKS {
+        match ask(f, name, Some(name)).await? {
+            Acquired::Held(guard) => return Ok(guard.release().await?),
+            // A child that is just being started holds all that we do, until its program begins.
+            Acquired::Orphaned { .. } | Acquired::Busy { alive: true, .. } => {
+                f.clock.sleep(Duration::from_millis(200)).await;
+            }
+            busy => return Err(Miss(format!("the lock of the dead is {busy:?}"))),
+        }
+    }
+    Err(Miss("children of the dead are at work after a minute".to_owned()))
 }
 
 /// Of any number that ask at once, at most one gets it.
@@ -44,6 +71,14 @@ pub async fn a_busy_lock_tells_its_holder(f: &Fixture) -> CaseResult {
         }
         other => is_busy(&other, true, "a held lock"),
     }
+}
+
+/// `Conflict` when it was removed.
+pub async fn a_lock_that_was_taken_away_is_noticed(f: &Fixture) -> CaseResult {
+    let guard = get(f, "conformance-1", None).await?;
+    guard.check().await?;
+    f.happen(Accident::LockGoes).await?;
+    refused(guard.check().await, BackendErrorKind::Conflict, "a lock that was taken away")
 }
 
 /// A lock that was given up can be had.
@@ -81,6 +116,6 @@ pub async fn a_tree_is_locked_across_projects(f: &Fixture) -> CaseResult {
     is_busy(&ask_on(f.scope().tree).await?, true, "the tree")?;
     match ask_on(None).await? {
         Acquired::Held(guard) => Ok(guard.release().await?),
-        busy => Err(Miss::Violated(format!("another project without the tree is {busy:?}"))),
+        busy => Err(Miss(format!("another project without the tree is {busy:?}"))),
     }
 }

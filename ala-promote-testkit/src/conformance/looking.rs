@@ -1,8 +1,10 @@
-//! Health, and where the source stands.
+//! Health.
 
 use std::time::Duration;
 
-use ala_promote_core::domain::{HealthVerdict, ServiceHealth};
+use ala_promote_core::domain::{HealthTarget, HealthVerdict, ServiceHealth};
+
+use jiff::SignedDuration;
 
 use super::Fixture;
 use super::case::{CaseResult, Miss, hold, same, some};
@@ -11,9 +13,14 @@ use super::stacks::change;
 
 /// How often is looked until a service must be healthy, with a pause of half a second.
 const MOST_LOOKS: u32 = 120;
+/// A look waits for nothing.
+const MOST_OF_A_LOOK: SignedDuration = SignedDuration::from_secs(15);
 
 async fn look(f: &Fixture) -> Result<ServiceHealth, Miss> {
+    let asked = f.clock.now();
     let looks = f.backend.probe().look(&f.stack, std::slice::from_ref(&f.service)).await?;
+    let took = f.clock.now().duration_since(asked);
+    hold(took < MOST_OF_A_LOOK, &format!("a look took {took:?}"))?;
     some(looks.into_iter().next(), "the look")
 }
 
@@ -35,7 +42,8 @@ pub async fn what_runs_becomes_healthy(f: &Fixture) -> CaseResult {
     let seen = healthy(f).await?;
     same(&seen.service, &f.service.service, "the service")?;
     same(&seen.port, &f.service.ports.iter().find_map(|port| port.published), "the port that answered")?;
-    hold(!seen.evidence.is_empty(), "there is no evidence")
+    hold(!seen.evidence.is_empty(), "there is no evidence")?;
+    hold(!f.backend.probe().address().is_empty(), "it is not told where published ports answer")
 }
 
 /// A look tells the images that run; two looks with nothing in between tell the same generation.
@@ -52,16 +60,11 @@ pub async fn a_replaced_container_shows(f: &Fixture) -> CaseResult {
     hold(healthy(f).await?.generation != before, "the generation is the same for another container")
 }
 
-/// `None` where the folder is in no tree.
-pub async fn a_folder_outside_of_any_tree_has_no_source(f: &Fixture) -> CaseResult {
-    same(&f.backend.source().state(&f.scratch).await?, &None, "the source")
-}
-
-/// Commit and tree, in full.
-pub async fn a_folder_in_a_tree_has_a_commit(f: &Fixture) -> CaseResult {
-    if !f.in_source_tree {
-        return Err(Miss::NotApplicable("the fixture is in no source tree"));
-    }
-    let state = some(f.backend.source().state(&f.stack.dir).await?, "the source")?;
-    hold(state.commit.len() >= 40 && state.tree.len() >= 40, "commit or tree are not given in full")
+/// A pass needs the container to be running.
+pub async fn what_does_not_run_is_not_healthy(f: &Fixture) -> CaseResult {
+    let absent = HealthTarget { service: f.absent.clone(), ports: Vec::new(), ..f.service.clone() };
+    let looks = f.backend.probe().look(&f.stack, &[f.service.clone(), absent]).await?;
+    same(&looks.len(), &2, "how many looks")?;
+    let absent = some(looks.into_iter().find(|look| look.service == f.absent), "the absent service's look")?;
+    hold(absent.verdict != HealthVerdict::Healthy, "a service without a container is healthy")
 }

@@ -11,20 +11,29 @@
 //! # }
 //! ```
 //!
-//! Each case is a plain async function over a [`Fixture`] of its own, so that it can be called alone too.
+//! Each case is a plain async function over a [`Fixture`] of its own, so that it can be called alone too. A subject says
+//! what its backend can do ([`Claim`]); cases about anything else are not run, and the [`Report`] names them. Which case
+//! holds which sentence of the ports' documentation is listed in [`contract`].
 
 mod case;
+mod claim;
+mod dropped;
+mod memory;
 mod subject;
 
 pub mod building;
+pub mod contract;
 pub mod database;
 pub mod hooks;
 pub mod images;
 pub mod locks;
 pub mod looking;
 pub mod snapshots;
+pub mod source;
 pub mod stacks;
 pub mod witness;
 
 pub use case::{Case, CaseResult, Miss, Report, all, run, run_all};
-pub use subject::{Fixture, MemorySubject, Subject};
+pub use claim::{Accident, Claim, Guard};
+pub use memory::MemorySubject;
+pub use subject::{Fixture, Subject};

@@ -1,6 +1,6 @@
 //! What a backend brings along to be checked.
 
-use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,31 +12,36 @@ use ala_promote_core::domain::{
 };
 use async_trait::async_trait;
 
-use crate::memory::{MemoryBackend, SourceCommit};
+use super::case::{CaseResult, Miss, some};
+use super::{Accident, Claim, Guard};
 
 /// A backend under test.
 #[async_trait]
 pub trait Subject: Send + Sync {
-    /// A running stack of its own, with all that a case needs, untouched by earlier cases.
+    /// What the backend can do. Cases about anything else are not run, and the report names them.
+    fn claims(&self) -> BTreeSet<Claim>;
+
+    /// A stack of its own for one case, untouched by earlier ones. `needs` are those of the claims that the case is
+    /// about: whatever belongs to others may be left out, as it is not looked at.
     ///
     /// # Errors
     /// Why it could not be set up.
-    async fn fixture(&self) -> Result<Fixture, String>;
+    async fn fixture(&self, needs: &[Claim]) -> Result<Fixture, String>;
 }
 
 /// What a case works on.
 pub struct Fixture {
     /// The backend.
     pub backend: Arc<dyn Backend>,
-    /// Removes all that was made for the case when it is dropped.
-    pub guard: Box<dyn Any + Send + Sync>,
+    /// Removes all that was made for the case when it is dropped, and lets accidents happen until then.
+    pub guard: Box<dyn Guard>,
     /// A clock to wait by.
     pub clock: Arc<dyn Clock>,
     /// Settings whose environments include the stack's, without a project of their own.
     pub settings: Settings,
-    /// A stack whose services below run and are healthy.
+    /// A stack. With [`Claim::Stacks`], its services below run, or soon will, and become healthy.
     pub stack: StackRef,
-    /// One of them, built by the stack, with a published port.
+    /// A service that the stack builds, with a published port.
     pub service: HealthTarget,
     /// Its image's reference, as rendered.
     pub reference: ImageReference,
@@ -46,14 +51,17 @@ pub struct Fixture {
     pub bystander: ServiceName,
     /// A service of the stack that has no container, and whose image is there.
     pub absent: ServiceName,
-    /// A database of the stack, if this backend has databases here.
+    /// With [`Claim::Databases`]: a database that runs.
     pub database: Option<ServiceName>,
-    /// A tag in a registry of this backend's, if it has one here.
+    /// With [`Claim::Pulls`]: a tag in a registry of this backend's.
     pub pushed: Option<ImageReference>,
-    /// An empty folder outside of the source tree.
+    /// With [`Claim::Files`]: a variable of the env file, and its value, which `service` has in its environment under
+    /// the same name. The value is secret.
+    pub secret: Option<(String, String)>,
+    /// With [`Claim::ForeignPorts`]: a host port that nobody holds.
+    pub free_port: Option<u16>,
+    /// An empty folder outside of any source tree.
     pub scratch: PathBuf,
-    /// Whether the stack's folder is in a source tree.
-    pub in_source_tree: bool,
 }
 
 impl Fixture {
@@ -63,6 +71,17 @@ impl Fixture {
     /// Never, as the tag is one.
     pub fn free(&self, tag: &str) -> Result<ImageReference, ReferenceError> {
         self.reference.with_tag(&format!("conformance-{tag}"))
+    }
+
+    pub(super) async fn happen(&self, accident: Accident) -> CaseResult {
+        self.guard
+            .happen(accident)
+            .await
+            .map_err(|e| Miss(format!("{accident:?} could not be made happen: {e}")))
+    }
+
+    pub(super) fn secret(&self) -> Result<(String, String), Miss> {
+        some(self.secret.clone(), "the fixture's secret")
     }
 
     /// An id that no image has.
@@ -102,77 +121,5 @@ impl Fixture {
 impl fmt::Debug for Fixture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fixture").field("stack", &self.stack).finish_non_exhaustive()
-    }
-}
-
-/// The in-memory backend as a subject.
-#[derive(Debug, Clone, Copy)]
-pub struct MemorySubject;
-
-impl MemorySubject {
-    /// A fixture over a given world, which [`world`](Self::world) made.
-    ///
-    /// # Errors
-    /// When the world can't be used so.
-    pub async fn fixture_of(world: &MemoryBackend, backend: Arc<dyn Backend>) -> Result<Fixture, String> {
-        let text = |e: &dyn fmt::Display| e.to_string();
-        let stack = world.stack("staging").ok_or("there is no staging")?;
-        let reference: ImageReference = "ala-api:staging".parse().map_err(|e| text(&e))?;
-        let other = reference.with_tag("other").map_err(|e| text(&e))?;
-        let name = |name: &str| ServiceName::new(name).map_err(|e| text(&e));
-        world.commit(SourceCommit::new("another version"));
-        let targets = [(name("backend")?, other.clone())].into();
-        let call = ala_promote_core::backend::Call::silent();
-        world.builder().build(&stack, &targets, &call).await.map_err(|e| text(&e))?;
-        world
-            .edit("staging", |e| drop(e.service("absent").image("ala-web:staging")))
-            .map_err(|e| text(&e))?;
-        let pushed: ImageReference =
-            "registry.example.com/team/ala-api:pushed".parse().map_err(|e| text(&e))?;
-        world.push(&pushed.to_string(), "1").map_err(|e| text(&e))?;
-        let model = world.model();
-        let service =
-            model.get(&stack.environment).and_then(|e| e.services.get("backend")).ok_or("no backend")?;
-        let scratch = tempfile::tempdir().map_err(|e| text(&e))?;
-        Ok(Fixture {
-            backend,
-            clock: Arc::new(world.clock()),
-            settings: world.settings(),
-            service: HealthTarget {
-                service: name("backend")?,
-                display: "Backend".to_owned(),
-                promoted: true,
-                job: false,
-                ports: service.spec.ports.clone(),
-                path: None,
-                replicas: 1,
-            },
-            stack,
-            reference,
-            other,
-            bystander: name("frontend")?,
-            absent: name("absent")?,
-            database: Some(name("db")?),
-            pushed: Some(pushed),
-            scratch: scratch.path().to_owned(),
-            in_source_tree: true,
-            guard: Box::new(scratch),
-        })
-    }
-
-    /// The world that fixtures are made over.
-    ///
-    /// # Errors
-    /// When it can't be made.
-    pub fn world() -> Result<MemoryBackend, String> {
-        MemoryBackend::ala_medical().build().map_err(|e| e.to_string())
-    }
-}
-
-#[async_trait]
-impl Subject for MemorySubject {
-    async fn fixture(&self) -> Result<Fixture, String> {
-        let world = Self::world()?;
-        Self::fixture_of(&world, Arc::new(world.clone())).await
     }
 }

@@ -205,7 +205,10 @@ impl MemoryBackend {
         }
         let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
         let mut out = options.open(partial).map_err(failed)?;
-        let mut room = self.state().free_bytes;
+        let state = self.state();
+        let mut room = state.free_bytes;
+        let cut = state.dumps_end_after.and_then(|bytes| text.get(..usize::try_from(bytes).ok()?));
+        let text = cut.unwrap_or(text);
         for line in text.split_inclusive('\n') {
             self.step().await;
             room = room.checked_sub(u64::try_from(line.len()).unwrap_or(u64::MAX)).ok_or_else(|| {
@@ -217,6 +220,10 @@ impl MemoryBackend {
             if call.cancel.is_cancelled() {
                 return Err(cancelled(what));
             }
+        }
+        if text.lines().last() != Some(LAST_LINE) {
+            let detail = "the dump is no whole one: its last line is missing";
+            return Err(BackendError::new(BackendErrorKind::Failed, what, detail));
         }
         out.sync_all().map_err(failed)
     }

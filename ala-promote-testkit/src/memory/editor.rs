@@ -78,6 +78,12 @@ impl EnvironmentEditor {
         self
     }
 
+    /// Takes a variable out of the env file.
+    pub fn without_variable(&mut self, name: &str) -> &mut Self {
+        self.model.variables.iter_mut().for_each(|variables| drop(variables.remove(name)));
+        self
+    }
+
     /// Takes the env file away.
     pub fn without_env_file(&mut self) -> &mut Self {
         self.model.variables = None;

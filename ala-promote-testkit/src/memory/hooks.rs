@@ -1,19 +1,24 @@
 //! Commands of the team's own. A few programs are known, and do what they do on Linux, to files that are values:
-//! `true`, `false`, `echo TEXT…`, `env`, `sleep SECONDS` (by the virtual clock), `touch FILE`, `rm -f FILE`,
+//! `true`, `false`, `echo TEXT…`, `env`, `pwd`, `sleep SECONDS` (by the virtual clock), `touch FILE`, `rm -f FILE`,
 //! `test -e FILE`. A service's files are of that service, and outlive its containers as a volume's do.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, Call, Clock as _, Hooks};
 use ala_promote_core::domain::{
-    HookCommand, HookName, ImageId, OperationId, ProjectName, ServiceName, StackRef,
+    HookCommand, HookName, ImageId, OperationId, ProjectName, Secret, ServiceName, StackRef,
 };
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
 
 use super::{MemoryBackend, cancelled};
+
+/// Shorter values of env files are not taken for secrets, in bytes.
+const SHORTEST_SECRET: usize = 8;
 
 /// Where a file is: on the host, or a service's.
 pub type FilePlace = Option<(ProjectName, ServiceName)>;
@@ -47,7 +52,8 @@ impl Hooks for MemoryBackend {
         let done = self.do_hook(&what, stack, command, call).await;
         self.step().await;
         self.end_hook(command);
-        let done = done?;
+        let mut done = done?;
+        self.scrub(&what, stack, &mut done)?;
         done.printed.iter().for_each(|line| call.line(line));
         log(command, &done).map_err(|e| BackendError::new(BackendErrorKind::Failed, &what, e.to_string()))?;
         match done.exit_code {
@@ -124,9 +130,18 @@ impl MemoryBackend {
             ["false"] => Ok(ended(1)),
             ["echo", text @ ..] => Ok(Done { exit_code: 0, printed: vec![text.join(" ")] }),
             ["env"] => {
-                let variables = command.variables(stack);
-                let printed = variables.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-                Ok(Done { exit_code: 0, printed })
+                let of_service = self.environment_of(what, stack, command)?;
+                let shown = |value: &Secret| value.reveal().to_owned();
+                let own = of_service.iter().map(|(name, value)| (name.clone(), shown(value)));
+                let all = command.variables(stack).into_iter().map(|(n, v)| (n.to_owned(), v)).chain(own);
+                Ok(Done {
+                    exit_code: 0,
+                    printed: all.map(|(name, value)| format!("{name}={value}")).collect(),
+                })
+            }
+            ["pwd"] => {
+                let folder = command.service.as_ref().map_or(stack.dir.as_path(), |_| Path::new("/"));
+                Ok(Done { exit_code: 0, printed: vec![folder.display().to_string()] })
             }
             ["touch", file] => {
                 self.change(what, |state, _| {
@@ -153,6 +168,30 @@ impl MemoryBackend {
                 Err(BackendError::new(BackendErrorKind::Failed, what, detail))
             }
         }
+    }
+
+    /// What the environment of a command's service is, which it finds besides its own.
+    fn environment_of(
+        &self,
+        what: &str,
+        stack: &StackRef,
+        command: &HookCommand,
+    ) -> BackendResult<BTreeMap<String, Secret>> {
+        let Some(service) = &command.service else { return Ok(BTreeMap::new()) };
+        let mut render = self.environment_model(what, &stack.environment)?.render(stack)?;
+        Ok(render.services.remove(service).map(|spec| spec.environment).unwrap_or_default())
+    }
+
+    /// Takes the env file's values out of what a command printed; short ones occur everywhere by chance.
+    fn scrub(&self, what: &str, stack: &StackRef, done: &mut Done) -> BackendResult<()> {
+        let model = self.environment_model(what, &stack.environment)?;
+        let secrets = model.variables.iter().flatten().map(|(name, value)| (name, value.reveal()));
+        for (name, secret) in secrets.filter(|(_, secret)| secret.len() >= SHORTEST_SECRET) {
+            for line in &mut done.printed {
+                *line = line.replace(secret, &format!("<{name}>"));
+            }
+        }
+        Ok(())
     }
 
     async fn sleep_in_hook(

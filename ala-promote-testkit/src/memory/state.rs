@@ -50,6 +50,8 @@ pub struct State {
     pub source: Option<SourceTree>,
     /// Free space on every disk.
     pub free_bytes: u64,
+    /// After how many bytes a database stops to answer a dump, as if that were all.
+    pub dumps_end_after: Option<u64>,
 }
 
 /// A held lock.

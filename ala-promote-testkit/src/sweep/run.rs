@@ -39,6 +39,14 @@ impl Extent {
         Self { nth: 1, pairs: Pairs::None, seed: 1, only: None }
     }
 
+    /// One case alone, as [`Case`] is written. It may be of any scenario: where it is another one than the sweep's,
+    /// nothing is run, but one that there is not is an error.
+    #[must_use]
+    pub fn only(mut self, case: &str) -> Self {
+        self.only = Some(case.to_owned());
+        self
+    }
+
     /// Every nth single fault only.
     #[must_use]
     pub fn every_nth(mut self, n: usize) -> Self {
@@ -135,8 +143,14 @@ impl Sweep {
             let case: Case = only.parse()?;
             if case.scenario == self.scenario.name {
                 self.run_case(&case, &mut report).await?;
+                return Ok(report);
             }
-            return Ok(report);
+            let names: Vec<&str> = Scenario::all().iter().map(Scenario::name).collect();
+            return if names.contains(&case.scenario.as_str()) {
+                Ok(report)
+            } else {
+                Err(self.unknown(&case, &names))
+            };
         }
         let mut random = Random::new(extent.seed);
         self.run_case(&self.case(None, None), &mut report).await?;
@@ -156,6 +170,15 @@ impl Sweep {
             }
         }
         Ok(report)
+    }
+
+    /// A mistyped scenario would else run nothing, and pass.
+    fn unknown(&self, case: &Case, names: &[&str]) -> SweepError {
+        let (wanted, own) = (&case.scenario, self.scenario.name);
+        SweepError::new(format!(
+            "ALA_PROMOTE_CASE names the scenario `{wanted}`, which is neither that of this test, `{own}`, nor one of {}",
+            names.join(", ")
+        ))
     }
 
     fn case(&self, first: Option<Fault>, second: Option<Second>) -> Case {

@@ -1,5 +1,6 @@
 //! The suite holds for the in-memory backend and for wrappers around it, and notices backends that are wrong.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use ala_promote_core::domain::{
     Container, EnvironmentName, ImageId, ImageIdentity, ImageReference, OperationId, PortMapping,
     ProjectName, Render, ServiceName, StackRef,
 };
-use ala_promote_testkit::conformance::{Fixture, MemorySubject, Subject, all, run_all};
+use ala_promote_testkit::conformance::{Claim, Fixture, MemorySubject, Subject, all, run_all};
 use ala_promote_testkit::faults::{FaultPlan, Faulty};
 use ala_promote_testkit::memory::MemoryBackend;
 use ala_promote_testkit::patched::Patched;
@@ -23,7 +24,10 @@ struct Around(fn(MemoryBackend) -> Arc<dyn Backend>);
 
 #[async_trait]
 impl Subject for Around {
-    async fn fixture(&self) -> Result<Fixture, String> {
+    fn claims(&self) -> BTreeSet<Claim> {
+        MemorySubject.claims()
+    }
+    async fn fixture(&self, _: &[Claim]) -> Result<Fixture, String> {
         let world = MemorySubject::world()?;
         MemorySubject::fixture_of(&world, (self.0)(world.clone())).await
     }
@@ -33,7 +37,33 @@ impl Subject for Around {
 async fn the_in_memory_backend_holds_to_every_line() {
     let report = run_all(&MemorySubject).await;
     report.assert_ok();
-    assert_eq!((report.held.len(), report.not_applicable.len()), (all().len(), 0));
+    assert_eq!((report.held.len(), report.not_claimed.len()), (all().len(), 0));
+}
+
+/// Claims next to nothing.
+struct Modest;
+
+#[async_trait]
+impl Subject for Modest {
+    fn claims(&self) -> BTreeSet<Claim> {
+        [Claim::HostHooks].into()
+    }
+    async fn fixture(&self, needs: &[Claim]) -> Result<Fixture, String> {
+        MemorySubject.fixture(needs).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_claimed_is_not_run_and_is_named() {
+    let report = run_all(&Modest).await;
+    report.assert_ok();
+    let (held, not): (Vec<_>, Vec<_>) =
+        all().into_iter().partition(|case| case.needs.iter().all(|need| *need == Claim::HostHooks));
+    assert_eq!(report.held, held.iter().map(|case| case.name).collect::<Vec<_>>());
+    assert_eq!(report.not_claimed.len(), not.len());
+    assert!(report.not_claimed.contains(&("stacks::up_again_changes_nothing", Claim::Stacks)));
+    let text = report.to_string();
+    assert!(text.contains("not claimed (builds, databases, files, foreign ports,"), "{text}");
 }
 
 #[tokio::test]
@@ -162,5 +192,12 @@ async fn a_backend_that_is_wrong_is_noticed() {
     let locks = violated(|world| Arc::new(Patched::new(world.clone()).with_lock(Rude(world)))).await;
     assert_eq!(locks.len(), 5, "all but the one of a lock that is free: {locks:?}");
     let witness = violated(|world| Arc::new(Patched::new(world.clone()).with_witness(Stubborn(world)))).await;
-    assert_eq!(witness, ["witness::what_was_noted_last_is_read", "witness::a_late_note_takes_none_back"]);
+    assert_eq!(
+        witness,
+        [
+            "witness::what_was_noted_last_is_read",
+            "witness::a_note_is_replaced_without_a_gap",
+            "witness::a_late_note_takes_none_back"
+        ]
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ala_promote_core::domain::OperationId;
+use ala_promote_core::domain::{OperationId, PullSource};
 use ala_promote_core::plan::{Action, Step};
 
 use super::Change;
@@ -52,7 +52,11 @@ fn may_make(step: &Step, change: &Change) -> bool {
         | (Action::Hook { .. }, Change::Hook)
         | (Action::External { .. }, _) => true,
         (Action::Build { targets, .. }, Change::Reference(changed)) => targets.values().any(|r| r == changed),
-        (Action::Build { .. }, Change::ImageCame(_) | Change::ImageWent(_)) => true,
+        (Action::Pull { targets, .. }, Change::Reference(changed)) => {
+            targets.values().any(|target| matches!(&target.source, PullSource::Tag(tag) if tag == changed))
+        }
+        // Pulling again, or giving a tag back, may leave an image without its last reference.
+        (Action::Build { .. } | Action::Pull { .. }, Change::ImageCame(_) | Change::ImageWent(_)) => true,
         (Action::Tag { reference, .. } | Action::Untag { reference }, Change::Reference(changed)) => {
             reference == changed
         }

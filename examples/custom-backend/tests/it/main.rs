@@ -1,0 +1,6 @@
+//! The backend of this example, held to its word, and its story.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod story;
