@@ -4,7 +4,7 @@ check:
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
     cargo deny check bans licenses sources
-    shellcheck .ci/run examples/ala-medical/build-images examples/ala-medical/images/postgres/build
+    shellcheck .ci/run .ci/torture examples/ala-medical/build-images examples/ala-medical/images/postgres/build
     cargo test --workspace
 
 # Mends what can be mended by a machine.
@@ -20,6 +20,7 @@ test:
 bench:
     cargo bench --workspace --bench ledger --bench promotion
 
-# Every fault, every pair of faults of a promotion, and a thousand histories; takes long.
+# Every fault of every scenario, in memory and on the engines that answer; takes hours, and writes its figures into
+# docs/reliability.md.
 torture:
-    ALA_PROMOTE_TORTURE=1 ALA_PROMOTE_TORTURE_HISTORIES=1000 cargo test --release -p ala-promote-core --test sweep -- --nocapture
+    .ci/torture

@@ -6,11 +6,11 @@ mod adopted;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
-mod crash;
-#[cfg(test)]
 mod document_shape;
 #[cfg(test)]
 mod engines;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod privileged;
 #[cfg(test)]

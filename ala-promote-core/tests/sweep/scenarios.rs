@@ -1,15 +1,20 @@
 //! One test a scenario. All but the promotion are thinned out; `ALA_PROMOTE_TORTURE=1` runs all.
 
+use std::time::Instant;
+
 use ala_promote_testkit::sweep::{Extent, Report, Rig, Scenario, Sweep};
 
 const COMMAND: &str = "cargo test -p ala-promote-core --test sweep";
 
 async fn swept(scenario: Scenario, extent: Extent) -> Report {
-    let name = scenario.name();
+    let (name, started) = (scenario.name(), Instant::now());
     let sweep = Sweep::of(scenario, Rig::honest()).await.unwrap().repeated_by(COMMAND);
     let (calls, writes) = sweep.size();
     let report = sweep.run(extent.or_as_told()).await.unwrap();
     println!("{name}: {calls} calls, {writes} writes: {report}{:?}", report.ends);
+    // `.ci/torture` makes a table of these lines.
+    let (cases, violations) = (report.cases, report.violations.len());
+    println!("figures: sweep of {name} | {cases} | {violations} | {} s", started.elapsed().as_secs());
     report.assert_clean();
     report
 }

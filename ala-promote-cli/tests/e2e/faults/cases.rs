@@ -1,0 +1,84 @@
+//! Which cases run, and what is said of them.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::time::Instant;
+
+use ala_promote_demo::EngineEnv;
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether everything is to be tried, however long it takes.
+pub(super) fn is_torture() -> bool {
+    variable("ALA_PROMOTE_TORTURE").is_some_and(|value| value == "1")
+}
+
+/// Of these cases, in their order: the one that is asked for by name, all where everything is to be tried, else this
+/// many. Which ones depends on the seed; each engine takes others, while there are any.
+pub(super) fn chosen(engine: &EngineEnv, all: Vec<String>, share: usize) -> Vec<String> {
+    if let Some(only) = variable("ALA_PROMOTE_CASE") {
+        return all.into_iter().filter(|case| *case == only).collect();
+    }
+    if is_torture() {
+        return all;
+    }
+    let seed = variable("ALA_PROMOTE_SEED").unwrap_or_else(|| "1".to_owned());
+    let mut shuffled = all.clone();
+    shuffled.sort_by_cached_key(|case| {
+        let mut hasher = DefaultHasher::new();
+        (&seed, case).hash(&mut hasher);
+        hasher.finish()
+    });
+    let mine: Vec<String> = shuffled.into_iter().cycle().skip(place(engine) * share).take(share).collect();
+    all.into_iter().filter(|case| mine.contains(case)).collect()
+}
+
+/// Which of the engines it is, of those that tests run on.
+fn place(engine: &EngineEnv) -> usize {
+    let listed = variable("ALA_PROMOTE_TEST_ENGINES").unwrap_or_default();
+    let is_it =
+        |entry: &str| entry.split('|').next() == engine.variables.get("DOCKER_HOST").map(String::as_str);
+    listed.split(';').position(is_it).map_or(0, |place| place + 1)
+}
+
+/// A case at work. If it fails, the line that runs it alone is printed.
+pub(super) struct Case<'a>(pub(super) &'a str);
+
+impl Drop for Case<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let name = self.0;
+            eprintln!("    ALA_PROMOTE_CASE='{name}' cargo test -p ala-promote-cli --test e2e in_the_middle");
+        }
+    }
+}
+
+/// Counts the cases of a scenario; when it is dropped it prints the line that `docs/reliability.md` is made from.
+pub(super) struct Tally {
+    scenario: String,
+    cases: usize,
+    started: Instant,
+}
+
+impl Tally {
+    pub(super) fn new(engine: &EngineEnv, scenario: &str) -> Self {
+        let version = engine.docker(&["version", "--format", "{{.Server.Version}}"]).expect("docker answers");
+        let driver = engine.docker(&["info", "--format", "{{.Driver}}"]).expect("docker answers");
+        let scenario = format!("{scenario}, Engine {version} with {driver}");
+        Self { scenario, cases: 0, started: Instant::now() }
+    }
+
+    pub(super) fn count(&mut self) {
+        self.cases += 1;
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        let violations = u8::from(std::thread::panicking());
+        let (scenario, cases, seconds) = (&self.scenario, self.cases, self.started.elapsed().as_secs());
+        println!("figures: {scenario} | {cases} | {violations} | {seconds} s");
+    }
+}
