@@ -32,7 +32,8 @@ pub(crate) enum Access {
 /// The settings of the folder that is meant.
 pub(crate) fn settings(app: &App, options: &Options) -> Result<Settings, CliError> {
     let dir = find_dir(options.dir.as_deref(), &app.working_dir, options.called.as_deref())?;
-    Ok(Settings::load(&dir, &app.environment, &Overrides::default())?)
+    let overrides = Overrides { stack: options.stack.clone(), ..Overrides::default() };
+    Ok(Settings::load(&dir, &app.environment, &overrides)?)
 }
 
 /// The backend that the settings mean.

@@ -19,6 +19,8 @@ pub(crate) struct Invocation {
 pub(crate) struct Options {
     /// The folder, if one was named.
     pub(crate) dir: Option<PathBuf>,
+    /// The stack, if one was named.
+    pub(crate) stack: Option<String>,
     /// The program as it was called.
     pub(crate) called: Option<OsString>,
     /// Whether standard output is for machines.
@@ -40,9 +42,11 @@ impl Options {
         called: Option<&OsString>,
         command: &Command,
     ) -> Self {
-        let Common { dir, json, no_input, quiet, verbose } = common;
+        let Common { dir, stack, json, no_input, quiet, verbose } = common;
         let (called, may_ask) = (called.cloned(), !no_input);
-        Self { dir, called, json, may_ask, quiet, verbose, again: again(program, command) }
+        let which = stack.iter().map(|name| format!(" --stack {name}"));
+        let again = which.fold(again(program, command), |again, which| again + &which);
+        Self { dir, stack, called, json, may_ask, quiet, verbose, again }
     }
 }
 

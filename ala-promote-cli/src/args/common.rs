@@ -13,6 +13,9 @@ pub(crate) struct Common {
     /// Work on this folder instead of the working directory or the program's own
     #[arg(long, value_name = "FOLDER", global = true)]
     pub(crate) dir: Option<PathBuf>,
+    /// Of several stacks in the folder, work on the one of ala-promote.NAME.toml
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) stack: Option<String>,
     /// Print JSON on standard output, and messages for people on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,

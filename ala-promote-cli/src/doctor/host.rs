@@ -52,10 +52,31 @@ pub(super) fn of_the_folder(app: &App, settings: &Settings) -> Vec<Check> {
     let folders = [("state folder", &settings.state_dir), ("backups folder", &settings.backup.dir)];
     let mut checks: Vec<Check> = folders
         .into_iter()
-        .flat_map(|(name, folder)| [writable(app, name, folder), space(name, folder)])
+        .flat_map(|(name, folder)| [usable(app, settings, name, folder), space(name, folder)])
         .collect();
     checks.dedup();
     checks
+}
+
+/// Whether an operation could work with it: the state folder has one owner, whoever else could write there.
+fn usable(app: &App, settings: &Settings, name: &str, folder: &Path) -> Check {
+    let me = rustix::process::geteuid().as_raw();
+    match fs::metadata(folder).map(|of| of.uid()) {
+        Ok(owner) if owner != me && folder == settings.state_dir => Check::problem(
+            name,
+            format!(
+                "{} belongs to user {owner}, and this runs as {} (user {me})",
+                folder.display(),
+                app.user
+            ),
+            format!(
+                "run it as its owner: sudo -u '#{owner}' COMMAND; or give it to {}: sudo chown -R {me} {}",
+                app.user,
+                folder.display()
+            ),
+        ),
+        _ => writable(app, name, folder),
+    }
 }
 
 /// Whether it can be written, or made.

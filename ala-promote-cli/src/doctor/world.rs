@@ -80,8 +80,10 @@ async fn environment(
 fn homes(app: &App, name: &EnvironmentName, render: &Render) -> Option<Check> {
     let set = |key: &str| app.environment.get(key).filter(|value| !value.is_empty());
     let (user, home) = (set("SUDO_USER")?, set("HOME")?);
+    // Mounts are known with links followed.
+    let real = Path::new(home).canonicalize().unwrap_or_else(|_| home.into());
     let mut services =
-        render.services.iter().filter(|(_, s)| s.binds.iter().any(|bind| bind.starts_with(home)));
+        render.services.iter().filter(|(_, s)| s.binds.iter().any(|bind| bind.starts_with(&real)));
     let (service, _) = services.next()?;
     Some(Check::problem(
         name.as_str(),

@@ -257,6 +257,7 @@ mod tests {
 
     fn options() -> Options {
         Options {
+            stack: None,
             dir: None,
             called: None,
             json: false,

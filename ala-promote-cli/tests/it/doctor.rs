@@ -67,6 +67,27 @@ async fn homes_under_sudo_and_clocks_that_went_back_are_noticed() {
 }
 
 #[tokio::test]
+async fn a_state_folder_of_another_user_is_noticed_though_it_could_be_written() {
+    let world = tested().await;
+    let state = world.dir().join(".ala-promote");
+    if std::os::unix::fs::chown(&state, Some(65534), None).is_err() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI runs as root");
+        eprintln!("SKIPPED: a file is given away by root alone");
+        return;
+    }
+    std::fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let ran = world.run("ala-promote doctor").await;
+    assert_eq!(ran.code, 1, "{}", ran.screen);
+    for part in ["❌ state folder: ", "belongs to user 65534", "sudo -u '#65534' COMMAND", "sudo chown -R "]
+    {
+        assert!(ran.out.contains(part), "{part}: {}", ran.screen);
+    }
+    // As an operation says it.
+    let ran = world.run("./deploy-staging").await;
+    assert!(ran.err.contains("belongs to user 65534"), "{}", ran.screen);
+}
+
+#[tokio::test]
 async fn the_schema_is_printed_as_it_is() {
     let ran = World::sample().run("ala-promote schema").await;
     assert_eq!((ran.code, ran.out.as_str()), (0, ala_promote_core::config::CONFIG_SCHEMA));

@@ -19,6 +19,8 @@ mod init;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
+mod stacks;
+#[cfg(test)]
 mod stop;
 #[cfg(test)]
 mod recover;

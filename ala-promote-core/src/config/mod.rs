@@ -29,7 +29,8 @@ pub use load::{ENGINE_ADDRESS_VARIABLE, Overrides};
 pub(crate) use nearest::nearest;
 pub use schema::CONFIG_SCHEMA;
 pub use settings::{
-    BackupSettings, Beside, ComposeFiles, DatabaseChoice, DatabaseSettings, EnvFileChoice, EnvironmentSettings, HealthSettings,
-    HookSettings, HookedVerb, IsolationSettings, Retention, ServiceSettings, Settings,
+    BackupSettings, Beside, ComposeFiles, DatabaseChoice, DatabaseSettings, EnvFileChoice,
+    EnvironmentSettings, HealthSettings, HookSettings, HookedVerb, IsolationSettings, Retention,
+    ServiceSettings, Settings,
 };
 pub use state::{StateDir, prepare_state_dir};

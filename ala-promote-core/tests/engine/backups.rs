@@ -1,6 +1,5 @@
 //! Backups: all of them before anything changes, and nothing incomplete left behind.
 
-use ala_promote_core::config::DatabaseChoice;
 use ala_promote_core::domain::Verb;
 use ala_promote_core::event::Event;
 use ala_promote_core::plan::{Action, StageKind};

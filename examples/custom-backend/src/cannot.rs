@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use ala_promote_core::backend::{
-    BackendError, BackendErrorKind, BackendResult, Call, Database, DatabaseTarget, Fetched, Hooks, Room,
-    Source,
+    BackendError, BackendErrorKind, BackendResult, Call, Database, Fetched, Hooks, Room, Source,
 };
 use ala_promote_core::domain::{
-    BackupManifest, Container, HookCommand, OperationId, Render, SourceState, StackRef,
+    BackupManifest, Container, DatabaseTarget, HookCommand, OperationId, Render, Secret, ServiceDatabase,
+    SourceState, StackRef,
 };
 use async_trait::async_trait;
 
@@ -30,8 +30,11 @@ impl Source for LocalBackend {
 
 #[async_trait]
 impl Database for LocalBackend {
-    async fn detect(&self, _: &Render, _: &[Container]) -> BackendResult<Vec<DatabaseTarget>> {
+    async fn detect(&self, _: &Render, _: &[Container]) -> BackendResult<Vec<ServiceDatabase>> {
         Ok(Vec::new())
+    }
+    async fn url(&self, _: &StackRef, _: &str) -> BackendResult<Option<Secret>> {
+        Ok(None)
     }
     async fn room(&self, _: &StackRef, _: &DatabaseTarget, _: &Path) -> BackendResult<Room> {
         Err(cannot("look for room for a backup"))
@@ -46,7 +49,13 @@ impl Database for LocalBackend {
     ) -> BackendResult<BackupManifest> {
         Err(cannot("back up a database"))
     }
-    async fn discard_partial(&self, _: &OperationId, _: &Path) -> BackendResult<()> {
+    async fn discard_partial(
+        &self,
+        _: &StackRef,
+        _: &DatabaseTarget,
+        _: &OperationId,
+        _: &Path,
+    ) -> BackendResult<()> {
         Ok(())
     }
 }

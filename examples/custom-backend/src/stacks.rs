@@ -64,7 +64,7 @@ impl Stacks for LocalBackend {
             dir: wanted.dir.clone(),
             files,
             env_file: None,
-            dropped_ports: Vec::new(),
+            changes: Vec::new(),
             derived_file: None,
         })
     }

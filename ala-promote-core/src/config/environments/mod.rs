@@ -102,7 +102,7 @@ impl Drafts<'_> {
             if suffix.is_empty() || suffix.len() > MAX_SUFFIX_BYTES || !suffix.chars().all(is_of_names) {
                 let problem =
                     "`container_suffix` is made of letters, digits, `-`, `_` and `.`, such as \"-staging\"";
-                return Err(self.source.error(&written.span(), problem.to_owned()));
+                return Err(self.source.error(&written.span(), problem));
             }
             Ok(suffix.clone())
         });
