@@ -34,10 +34,10 @@ async fn each_has_its_own_record_and_none_is_taken_for_another() {
     // The other one has no record, and the engine does not remember the first one's ledger as its own.
     let records = world.run("ala-promote history --stack tools").await;
     assert!(!records.out.contains("deploy "), "{}", records.screen);
-    let deployed = world.run("./deploy-staging --stack tools").await;
-    assert!(!deployed.screen.contains("state-loss"), "{}", deployed.screen);
-    assert_eq!(deployed.code, 0, "{}", deployed.screen);
-    assert!(world.dir().join(".ala-promote.tools/ledger").is_dir());
+    // Its project is another one's here, which is refused, and no reason is a ledger that was lost.
+    let refused = world.run("./deploy-staging --stack tools").await;
+    assert_eq!(refused.code, 3, "{}", refused.screen);
+    assert!(refused.screen.contains("project tools-staging"), "{}", refused.screen);
     let again = world.run("./deploy-staging --stack app").await;
     assert_eq!(again.code, 0, "{}", again.screen);
 }

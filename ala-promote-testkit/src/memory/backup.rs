@@ -93,6 +93,10 @@ impl Database for MemoryBackend {
         let partial = partial_of(file, operation);
         let written = self.write_dump(&what, &partial, &text, call).await;
         let manifest = written.and_then(|()| {
+            // What a command writes can't be told whole from cut.
+            if of.is_checked() {
+                is_whole(&what, &partial)?;
+            }
             let manifest = BackupManifest {
                 version: 1,
                 file: file.to_owned(),
@@ -221,10 +225,6 @@ impl MemoryBackend {
                 return Err(cancelled(what));
             }
         }
-        if text.lines().last() != Some(LAST_LINE) {
-            let detail = "the dump is no whole one: its last line is missing";
-            return Err(BackendError::new(BackendErrorKind::Failed, what, detail));
-        }
         out.sync_all().map_err(failed)
     }
 }
@@ -253,6 +253,17 @@ fn publish(what: &str, partial: &Path, file: &Path, beside: Beside) -> BackendRe
     std::fs::hard_link(partial, file).map_err(failed)?;
     std::fs::remove_file(partial).map_err(failed)?;
     Ok(beside.manifest)
+}
+
+/// Fails when the dump was cut.
+fn is_whole(what: &str, partial: &Path) -> BackendResult<()> {
+    match std::fs::read_to_string(partial) {
+        Ok(text) if text.lines().last() == Some(LAST_LINE) => Ok(()),
+        _ => {
+            let detail = "the dump is no whole one: its last line is missing";
+            Err(BackendError::new(BackendErrorKind::Failed, what, detail))
+        }
+    }
 }
 
 /// The manifest of a file that is there already, if this very operation made it.
