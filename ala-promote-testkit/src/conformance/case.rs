@@ -119,6 +119,7 @@ pub fn all() -> Vec<Case> {
         }
         database [Databases] {
             the_database_is_detected,
+            a_key_that_is_not_set_has_no_url,
             there_is_room_to_ask_for,
             a_dump_makes_its_folder,
             a_dump_is_what_its_manifest_says,

@@ -33,6 +33,12 @@ async fn dump(
     Ok(f.backend.database().dump(&f.stack, &target, &operation, file, call).await)
 }
 
+/// A key that the env file does not set has no URL; that is no error.
+pub async fn a_key_that_is_not_set_has_no_url(f: &Fixture) -> CaseResult {
+    let url = f.backend.database().url(&f.stack, "NO_SUCH_KEY_OF_CONFORMANCE").await?;
+    hold(url.is_none(), "a key that is not set has a URL")
+}
+
 /// Databases are found by their image, and whether they run; nothing else is one.
 pub async fn the_database_is_detected(f: &Fixture) -> CaseResult {
     hold(found(f).await?.running, "a running database is said not to run")?;
