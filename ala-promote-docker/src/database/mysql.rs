@@ -47,7 +47,8 @@ pub(super) const UNSAFE_TABLES: &str = "SELECT CONCAT(table_name, ' (', engine, 
      WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine NOT IN ('InnoDB', 'ROCKSDB') \
      ORDER BY table_name";
 
-/// The database's size on its disk, in bytes.
+/// The database's size on its disk, in bytes, by the server's statistics: tables that were filled a moment ago are not yet
+/// counted.
 pub(super) const SIZE: &str = "SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables \
      WHERE table_schema = DATABASE()";
 

@@ -37,6 +37,7 @@ CREATE VIEW v AS SELECT name FROM t;
 CREATE PROCEDURE p(IN x INT) INSERT INTO log VALUES (x);
 CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM log;
 CREATE TABLE big ENGINE=InnoDB AS SELECT seq AS n, REPEAT(MD5(seq), 20) AS h FROM seq_1_to_100000;
+ANALYZE TABLE big;
 ";
 const LOOK: &str = "
 SELECT COUNT(*), MD5(GROUP_CONCAT(id, name, IFNULL(HEX(raw), '-'), IFNULL(at, '-') ORDER BY id)) FROM t;
@@ -128,7 +129,7 @@ async fn a_dump_of_mariadb_gives_the_exact_content_and_a_cut_one_is_none() {
         assert!(room.database_bytes > 1 << 20, "{room:?}");
 
         // Cut by its own end, by us, and by a kill of ours.
-        let end = || shop.stage.exec(&shop.stage.id("store"), &["pkill", "-9", "mariadb-dump"]);
+        let end = || shop.stage.exec(&shop.stage.id("store"), &["killall", "-9", "mariadb-dump"]);
         let silent = Call::silent();
         let cut = async {
             shop.partly_written().await;
@@ -203,7 +204,7 @@ fn make_image(stage: &Stage) -> String {
         put(&library, &root.join(library.strip_prefix("/").unwrap()));
     }
     put(Path::new("/bin/busybox"), &root.join("bin/busybox"));
-    for applet in ["sh", "cat", "tr", "grep", "kill", "pkill", "ps", "sleep"] {
+    for applet in ["sh", "cat", "tr", "grep", "kill", "killall", "ps", "sleep"] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
     for name in [

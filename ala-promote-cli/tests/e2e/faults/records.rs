@@ -7,8 +7,8 @@ use super::stage::{NEW, OLD, Stage, expect_tags, promoted};
 use super::traced::{Fault, call_with, records};
 use crate::script::{Called, call, running, started_until};
 
-/// How many cases of an operation run by default, on each engine.
-const SHARE: usize = 2;
+/// How many cases of an operation run by default on each engine, each on another one.
+const SHARE: usize = 1;
 
 const PROMOTE: &[&str] = &["promote-to-production", "--confirm", "production"];
 const ROLLBACK: &[&str] = &["rollback", "--confirm", "production"];
