@@ -19,6 +19,15 @@ use crate::settings::{Init, Options};
 
 /// Looks at every environment, asks what can't be seen, and writes the config file, and wrappers if they are wanted.
 pub(crate) async fn init(app: &App, ui: &Ui, options: &Options, init: &Init) -> Done {
+    if options.stack.is_some() {
+        return Err(CliError::Usage {
+            problem: "init writes the config of a folder that has one stack".to_owned(),
+            hint: Some(
+                "one of several stacks says its files and project itself, in ala-promote.NAME.toml"
+                    .to_owned(),
+            ),
+        });
+    }
     let settings = context::settings(app, options)?;
     let dir = settings.dir.clone();
     let names: Vec<_> = settings.environments.keys().cloned().collect();

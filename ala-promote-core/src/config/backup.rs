@@ -68,6 +68,15 @@ fn listed_databases(
         let entry = Entry::listed(table.get_ref());
         let span = entry.first().map_or_else(|| table.span(), |(span, _)| span);
         let database = entry.read(source, &span)?;
+        let is_same = |other: &&DatabaseSettings| {
+            other.label() == database.label() || other.file_name() == database.file_name()
+        };
+        if let Some(other) = databases.iter().find(is_same).filter(|other| other.label() != database.label())
+        {
+            let problem =
+                format!("the backups of `{}` and `{}` would be one file", other.label(), database.label());
+            return Err(source.error(&entry.named_at().unwrap_or(span), problem));
+        }
         if databases.iter().any(|other| other.label() == database.label()) {
             let problem = format!("`{}` is listed twice in [[backup.databases]]", database.label());
             return Err(source.error(&entry.named_at().unwrap_or(span), problem));

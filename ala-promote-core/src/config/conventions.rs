@@ -30,7 +30,7 @@ const OVERRIDE_FILES: [&str; 4] = [
     "docker-compose.override.yaml",
 ];
 /// Ends of names of templates, the preferred one first.
-const TEMPLATE_ENDS: [&str; 4] = [".template", ".example", ".sample", ".dist"];
+pub(super) const TEMPLATE_ENDS: [&str; 4] = [".template", ".example", ".sample", ".dist"];
 
 /// Compose and env files are read this far when they are looked through; a longer one counts as using anything.
 const MAX_LOOKED_THROUGH: u64 = 1024 * 1024;

@@ -221,6 +221,15 @@ impl DatabaseSettings {
             Self::Command(command) => command.name.as_str(),
         }
     }
+
+    /// What its files are called by, after the time: a command may name a file of any kind.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        match self {
+            Self::Command(command) => command.name.to_string(),
+            _ => format!("{}.sql", self.label()),
+        }
+    }
 }
 
 /// What is kept.

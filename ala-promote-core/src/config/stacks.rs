@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-use super::conventions::{CONFIG_FILE, STATE_DIR};
+use super::conventions::{CONFIG_FILE, STATE_DIR, TEMPLATE_ENDS};
 use super::error::SettingsError;
 use super::file::ConfigFile;
 use super::paths::{absolute, same};
@@ -43,7 +43,8 @@ pub(super) fn named(dir: &Path) -> Vec<String> {
 
 fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    !text.is_empty() && text.len() <= LONGEST && text.chars().all(allowed)
+    let is_template = TEMPLATE_ENDS.iter().any(|end| end.trim_start_matches('.') == text);
+    !text.is_empty() && text.len() <= LONGEST && text.chars().all(allowed) && !is_template
 }
 
 /// Reads the config of a stack. Which one is meant is never guessed: a folder whose configs all have names has no stack

@@ -56,7 +56,7 @@ pub enum StackChange {
         to: u16,
     },
     /// Its container has another name, since another environment's has this one. The name stays good within the networks
-    /// that the container joins.
+    /// of its own that the container joins.
     ContainerRenamed {
         /// The service.
         service: ServiceName,
@@ -64,6 +64,9 @@ pub enum StackChange {
         name: String,
         /// The name that it has.
         to: String,
+        /// Keys of networks that others join too: there the old name would be taken for theirs, so it is not given.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shared: Vec<String>,
     },
 }
 

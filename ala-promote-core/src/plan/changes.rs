@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::ports::collide;
 use super::{ObservedEnvironment, PlanInput};
 use crate::config::Beside;
-use crate::domain::{EnvironmentName, PortMapping, ServiceName, StackChange};
+use crate::domain::{EnvironmentName, PortMapping, ServiceName, ServiceSpec, StackChange};
 
 /// The changes of the environment that the request is about.
 #[must_use]
@@ -122,8 +122,36 @@ fn renamed_containers(
         .collect();
     let named = environment.render.services.iter().filter_map(|(service, spec)| {
         let name = spec.container_name.as_ref().filter(|name| theirs.contains(name))?;
+        if is_joined_by_name(environment, name) {
+            return None;
+        }
         let to = format!("{name}{suffix}");
-        Some(StackChange::ContainerRenamed { service: service.clone(), name: name.clone(), to })
+        let shared = shared_networks(input, environment, spec);
+        Some(StackChange::ContainerRenamed { service: service.clone(), name: name.clone(), to, shared })
     });
     named.collect()
+}
+
+/// Whether a service lives in the network of a container of this name: it would then live in the other environment's, so
+/// the name stays, and is refused by the isolation gate.
+fn is_joined_by_name(environment: &ObservedEnvironment, name: &str) -> bool {
+    let mode = format!("container:{name}");
+    environment.render.services.values().any(|spec| spec.network_mode.as_ref() == Some(&mode))
+}
+
+/// The networks of a service that are made elsewhere, or that another environment has too.
+fn shared_networks(
+    input: &PlanInput<'_>,
+    environment: &ObservedEnvironment,
+    spec: &ServiceSpec,
+) -> Vec<String> {
+    let theirs: BTreeSet<_> = others(input, environment)
+        .flat_map(|other| other.render.networks.values())
+        .map(|network| network.name.as_str())
+        .collect();
+    let is_shared = |key: &&String| {
+        let network = environment.render.networks.get(*key);
+        network.is_none_or(|network| network.external || theirs.contains(network.name.as_str()))
+    };
+    spec.networks.iter().filter(is_shared).cloned().collect()
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 
 use ala_promote_core::backend::Witnessed;
-use ala_promote_core::config::{Beside, DatabaseChoice, DatabaseSettings, ServiceSettings};
+use ala_promote_core::config::{Beside, ComposeFiles, DatabaseChoice, DatabaseSettings, ServiceSettings};
 use ala_promote_core::domain::{PortMapping, Request, Verb};
 use ala_promote_core::plan::{self, Finding, Observed, Plan, PlanInput, Refusal};
 use ala_promote_testkit::memory::{EnvironmentEditor, MemoryBackend, State};
@@ -412,6 +412,26 @@ async fn what_stands_beside_another_is_moved_out_of_its_way_and_the_plan_says_so
     // Production, whose files are as they were, is not moved; staging is seen as it is.
     let plan = passes(&host, "production", Verb::Promote).await;
     assert_eq!(plan.stack.as_ref().unwrap().changes, []);
+}
+
+#[tokio::test]
+async fn what_stands_beside_another_says_its_files() {
+    let mut host = Host::new();
+    let staging = host.settings.environments.get_mut("staging").unwrap();
+    staging.files = ComposeFiles::AsRunning;
+    staging.beside = Some(Beside { port_offset: NonZeroU16::new(5000), container_suffix: None });
+    let expected = "[environments.staging] files = [\"docker-compose.yml\", \"docker-compose.staging.yml\"]";
+    says(&refusal(&host, "staging", DEPLOY).await, &["does not say its files", expected]);
+}
+
+#[tokio::test]
+async fn a_container_that_another_lives_in_by_name_is_not_renamed() {
+    let mut host = Host::new();
+    colliding(&host);
+    edit(&host, "staging", |e| drop(e.service("frontend").network_mode("container:api")));
+    let beside = Beside { port_offset: NonZeroU16::new(5000), container_suffix: Some("-staging".into()) };
+    host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
+    says(&refusal(&host, "staging", DEPLOY).await, &["both name a container api"]);
 }
 
 #[tokio::test]

@@ -38,7 +38,8 @@ impl<'a> Client<'a> {
     /// What one statement gives.
     pub(super) async fn ask(&self, statement: &str, what: &str) -> BackendResult<String> {
         let psql: &[&str] = &["psql", "-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-c", statement];
-        let mysql: &[&str] = &["mysql", "--batch", "--skip-column-names", "-e", statement];
+        let mysql: &[&str] =
+            &["mysql", "--host=localhost", "--batch", "--skip-column-names", "-e", statement];
         let words = if self.is_mysql() { mysql } else { psql };
         self.short(self.command(words.iter().copied()), what).await
     }
@@ -84,8 +85,10 @@ impl<'a> Client<'a> {
             return Ok(());
         }
         let tables = tables.lines().collect::<Vec<_>>().join(", ");
-        let detail =
-            format!("tables without transactions change while they are dumped: {}", shorten(&tables));
+        let detail = format!(
+            "tables that such a dump does not hold whole, or not of one moment: {}",
+            shorten(&tables)
+        );
         failed(
             detail,
             "ALTER TABLE … ENGINE=InnoDB; or back it up by a `command` of your own that locks them",
@@ -105,7 +108,8 @@ impl<'a> Client<'a> {
         }
         let statement = format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-             WHERE datname = current_database() AND usename = current_user AND application_name LIKE '{applications}'"
+             WHERE datname = current_database() AND usename = current_user AND application_name LIKE '{applications}' \
+             AND client_addr IS NOT DISTINCT FROM inet_client_addr()"
         );
         let what = format!("reach the database {}", self.database);
         self.ask(&statement, &what).await.map(drop)

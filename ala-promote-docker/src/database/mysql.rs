@@ -30,8 +30,12 @@ pub(super) const END_DUMPS: &str = r#"for process in /proc/[0-9]*; do
 done; true"#;
 
 /// What makes a dump one that gives the exact content when it is read into the database again.
-pub(super) const DUMP: [&str; 9] = [
+pub(super) const DUMP: [&str; 11] = [
     "mysqldump",
+    // Not the server that a variable of the application names.
+    "--host=localhost",
+    // Read into the same server again, what was executed there once can't be said anew. MariaDB does not know it.
+    "--loose-set-gtid-purged=OFF",
     "--single-transaction",
     "--quick",
     "--routines",
@@ -42,10 +46,11 @@ pub(super) const DUMP: [&str; 9] = [
     "--default-character-set=utf8mb4",
 ];
 
-/// The tables that a dump in one transaction does not hold still.
-pub(super) const UNSAFE_TABLES: &str = "SELECT CONCAT(table_name, ' (', engine, ')') FROM information_schema.tables \
-     WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine NOT IN ('InnoDB', 'ROCKSDB') \
-     ORDER BY table_name";
+/// The tables that a dump in one transaction does not hold still, and those of which it holds the present alone.
+pub(super) const UNSAFE_TABLES: &str = "SELECT CONCAT(table_name, ' (', IF(table_type = 'SYSTEM VERSIONED', \
+     'its history would be left out', engine), ')') FROM information_schema.tables \
+     WHERE table_schema = DATABASE() AND (table_type = 'SYSTEM VERSIONED' \
+     OR table_type = 'BASE TABLE' AND engine NOT IN ('InnoDB', 'ROCKSDB')) ORDER BY table_name";
 
 /// The database's size on its disk, in bytes, by the server's statistics: tables that were filled a moment ago are not yet
 /// counted.

@@ -13,9 +13,12 @@ pub(crate) struct Server {
     pub(crate) database_file: Option<String>,
 }
 
-/// Gives the password that the container itself was given to the client that it runs. `$@` is that client: the
+/// Gives the password that the container itself was given to the client that it runs, and no other server than the one
+/// beside it: an env file that the application shares may name one. `$@` is that client: the
 /// password is in no argument, and `exec` leaves no shell that could swallow the exit code.
-pub(super) const WITH_PASSWORD: &str = r#"if [ -z "${PGPASSWORD:-}" ]; then
+pub(super) const WITH_PASSWORD: &str = r#"unset PGHOSTADDR PGSERVICE
+case ${PGHOST:-} in /*) ;; *) unset PGHOST ;; esac
+if [ -z "${PGPASSWORD:-}" ]; then
   if [ -n "${POSTGRES_PASSWORD:-}" ]; then PGPASSWORD=$POSTGRES_PASSWORD
   elif [ -r "${POSTGRES_PASSWORD_FILE:-}" ]; then PGPASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
   fi

@@ -47,11 +47,11 @@ impl Connection {
         if !matches!(scheme.split('+').next(), Some("postgres" | "postgresql")) {
             return Err("it holds no URL of PostgreSQL: that begins with postgres:// or postgresql://");
         }
-        let rest = rest.split('#').next().unwrap_or_default();
+        let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        if path.contains('@') {
+        if path.contains('@') || fragment.contains('@') || holds_a_login(query, authority) {
             return Err("a `/`, `?` or `#` in its password must be written as %2F, %3F or %23");
         }
         let mut read = Self { variables: BTreeMap::new() };
@@ -61,12 +61,13 @@ impl Connection {
         read.set("password", password)?;
         read.hosts(hosts)?;
         read.set("dbname", path.trim_start_matches('/'))?;
-        for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            match (key, value) {
-                ("ssl", "true") => read.set("sslmode", "require")?,
-                _ => read.set(key, value)?,
-            }
+        for (key, value) in pairs(query) {
+            read.set(key, value)?;
         }
+        if let Some((_, value)) = pairs(query).find(|(key, _)| *key == "ssl") {
+            read.ssl(value)?;
+        }
+        read.check_ports()?;
         match read.variables.get("PGHOST") {
             None if !read.variables.contains_key("PGHOSTADDR") => Err("it names no host"),
             Some(host) if host.starts_with('/') => {
@@ -91,6 +92,27 @@ impl Connection {
             self.set("port", &ports.join(","))?;
         }
         Ok(())
+    }
+
+    /// What drivers of applications call `ssl`; where `sslmode` is said, that holds.
+    fn ssl(&mut self, value: &str) -> Result<(), &'static str> {
+        let mode = match value {
+            "true" | "1" => "require",
+            "false" | "0" | "" => return Ok(()),
+            "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full" => value,
+            _ => return Err("its `ssl` is none of the words of sslmode: say `sslmode=` as libpq does"),
+        };
+        if self.variables.contains_key("PGSSLMODE") { Ok(()) } else { self.set("sslmode", mode) }
+    }
+
+    /// What stands where a port does is a number: a piece of a password, cut at a `#`, would be shown by the programs.
+    fn check_ports(&self) -> Result<(), &'static str> {
+        let ports = self.variables.get("PGPORT").map_or("", String::as_str);
+        let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+        if ports.split(',').all(is_number) {
+            return Ok(());
+        }
+        Err("its port is no number; a `/`, `?` or `#` in its password must be written as %2F, %3F or %23")
     }
 
     /// Takes a parameter, if it is one of libpq's and says something.
@@ -127,6 +149,18 @@ impl Connection {
             |(name, value): (&&str, &String)| format!("export {name}='{}'\n", value.replace('\'', r"'\''"));
         Secret::new(self.variables.iter().map(line).collect::<String>())
     }
+}
+
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').filter_map(|pair| pair.split_once('='))
+}
+
+/// Whether what looks like a query is the rest of a login, whose password has a `?` in it.
+fn holds_a_login(query: &str, authority: &str) -> bool {
+    query.split('&').filter(|item| item.contains('@')).any(|item| match item.split_once('=') {
+        Some((key, _)) => !authority.contains('@') && !PARAMETERS.iter().any(|(name, _)| *name == key),
+        None => true,
+    })
 }
 
 /// Without percent-encoding; `None` where that is broken.
@@ -170,6 +204,9 @@ mod tests {
         assert!(several.contains("PGPORT='5432,'\n"), "{several}");
         let jdbc = script("jdbc:postgresql://db.example.com:5432/ala?user=ala&password=a%26b&ssl=true");
         assert!(jdbc.contains("PGPASSWORD='a&b'\n") && jdbc.contains("PGSSLMODE='require'\n"), "{jdbc}");
+        assert!(script("jdbc:postgresql://h/d?user=u&password=p@b").contains("PGPASSWORD='p@b'"));
+        assert!(script("postgresql+asyncpg://h/d?ssl=verify-full").contains("PGSSLMODE='verify-full'"));
+        assert!(script("postgres://h/d?ssl=true&sslmode=verify-full").contains("PGSSLMODE='verify-full'"));
         let named = |url: &str| Connection::read(&Secret::new(url)).unwrap().database().to_owned();
         assert_eq!(named("postgres://ala@db.example.com"), "ala");
         assert_eq!(named("postgres://ala@db.example.com?dbname=other"), "other");
@@ -183,6 +220,13 @@ mod tests {
             ("postgres:///ala?user=hunter2000", "no host"),
             ("postgres://u:hunter2000@/d?host=/var/run/postgresql", "a socket"),
             ("postgres://u:hunter/2000@h/d", "%2F"),
+            ("postgres://u:hunter#24@h/d", "%23"),
+            ("postgres://u:p@hunter#24@h/d", "%23"),
+            ("postgres://u:hunter?24@h/d", "%3F"),
+            ("postgres://u:p@hunter?24@h/d", "%3F"),
+            ("postgres://u:hunter?a=b@h/d", "%3F"),
+            ("postgres://u:hunter2000#x", "%23"),
+            ("postgres://u@h/d?ssl=hunter", "sslmode"),
             ("postgres://u:hunter%zz@h/d", "%25"),
             ("postgres://u:hunter%00@h/d", "%25"),
         ] {

@@ -65,6 +65,12 @@ impl ServiceEditor<'_> {
         self
     }
 
+    /// Has that network mode.
+    pub fn network_mode(self, mode: &str) -> Self {
+        self.service.spec.network_mode = Some(mode.to_owned());
+        self
+    }
+
     /// Gets that in its environment.
     pub fn environment(self, name: &str, value: &str) -> Self {
         self.service.spec.environment.insert(name.to_owned(), Secret::new(value));

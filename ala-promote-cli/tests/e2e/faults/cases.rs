@@ -35,6 +35,16 @@ pub(super) fn chosen(engine: &EngineEnv, all: Vec<String>, share: usize) -> Vec<
     all.into_iter().filter(|case| mine.contains(case)).collect()
 }
 
+/// Whether faults of this kind of operation are tried on the engine: all where everything is, or a case is asked for by
+/// name; else one kind on each.
+pub(super) fn is_turn_of(engine: &EngineEnv, scenario: &str) -> bool {
+    const KINDS: [&str; 3] = ["promote", "rollback", "deploy"];
+    match variable("ALA_PROMOTE_CASE") {
+        Some(only) => only.split('/').next() == Some(scenario),
+        None => is_torture() || KINDS.get(place(engine) % KINDS.len()) == Some(&scenario),
+    }
+}
+
 /// Which of the engines it is, of those that tests run on.
 fn place(engine: &EngineEnv) -> usize {
     let listed = variable("ALA_PROMOTE_TEST_ENGINES").unwrap_or_default();

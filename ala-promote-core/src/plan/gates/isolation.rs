@@ -220,7 +220,8 @@ fn same_networks(a: &Render, b: &Render, on_purpose: &BTreeSet<String>) -> Vec<F
         .collect()
 }
 
-/// The same database server and name outside both stacks. A host that is a service of its own stack is apart already.
+/// The same database server and name outside both stacks. A host that is a service or a container of
+/// its own stack is apart already.
 fn same_databases(a: &ObservedEnvironment, b: &ObservedEnvironment) -> Vec<Finding> {
     let ours = external_databases(a);
     let theirs = external_databases(b);
@@ -240,11 +241,15 @@ fn same_databases(a: &ObservedEnvironment, b: &ObservedEnvironment) -> Vec<Findi
 /// Databases outside of the stack, with where they are named: by a service, or as one that is backed up.
 fn external_databases(environment: &ObservedEnvironment) -> BTreeMap<String, String> {
     let render = &environment.render;
+    let is_own = |host: &str| {
+        let mut services = render.services.iter();
+        services.any(|(name, spec)| name.as_str() == host || spec.container_name.as_deref() == Some(host))
+    };
     let mut found = BTreeMap::new();
     for (service, spec) in &render.services {
         for (key, value) in &spec.environment {
             if let Some((host, place)) = database_place(value.reveal())
-                && !render.services.contains_key(host.as_str())
+                && !is_own(&host)
             {
                 found.insert(place, at(render, &format!("services.{service}.environment.{key}")));
             }

@@ -2,6 +2,7 @@
 //! elsewhere are left out; where the config says so, ports and container names of another environment are moved out of
 //! its way.
 
+use crate::config::ComposeFiles;
 use crate::domain::{Places, ServiceName, StackChange, located};
 use crate::plan::changes::changes;
 use crate::plan::{Finding, PlanInput};
@@ -25,7 +26,20 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     let mend =
         "to be rid of this note, take the host port from a variable in the base: \"${PORT:-5000}:5000\"";
     let dropped = note(inherits, &dropped, places).map(|note| note.mend(mend));
-    dropped.into_iter().chain(note(beside, &others, places)).collect()
+    dropped.into_iter().chain(note(beside, &others, places)).chain(files_to_say(input)).collect()
+}
+
+/// An environment that is found by what runs would be found by what it was started from, with the changes in it: later
+/// edits of its files would mean nothing.
+fn files_to_say(input: &PlanInput<'_>) -> Option<Finding> {
+    let settings = input.environment().filter(|settings| settings.files == ComposeFiles::AsRunning)?;
+    settings.beside.as_ref()?;
+    let name = &settings.name;
+    let files = &input.target()?.render.stack.files;
+    let names = files.iter().filter_map(|file| Some(format!("\"{}\"", file.file_name()?.to_string_lossy())));
+    let finding = Finding::refuse(GATE, format!("{name} has `beside`, but does not say its files"));
+    let names = names.collect::<Vec<_>>().join(", ");
+    Some(finding.mend(format!("write in ala-promote.toml: [environments.{name}] files = [{names}]")))
 }
 
 fn note(reason: String, changes: &[&StackChange], places: &Places) -> Option<Finding> {
@@ -48,7 +62,7 @@ fn shown(change: &StackChange, places: &Places) -> String {
                 format!("{} becomes {to} -> {}/{}", number(port.published), port.target, port.protocol);
             at(service, "ports", &text)
         }
-        StackChange::ContainerRenamed { service, name, to } => {
+        StackChange::ContainerRenamed { service, name, to, .. } => {
             at(service, "container_name", &format!("{name} becomes {to}"))
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn changed(text: &str, changes: &[StackChange]) -> Option<String> {
                 let entry = ports.iter_mut().find(|entry| is(entry, port))?.as_object_mut()?;
                 entry.insert("published".to_owned(), to.to_string().into());
             }
-            StackChange::ContainerRenamed { name, to, .. } => rename(service, name, to)?,
+            StackChange::ContainerRenamed { name, to, shared, .. } => rename(service, name, to, shared)?,
             _ => return None,
         }
     }
@@ -37,7 +37,7 @@ fn is(entry: &Value, port: &PortMapping) -> bool {
     entry.and_then(|entry| mapping(&entry)).as_ref() == Some(port)
 }
 
-fn rename(service: &mut Map<String, Value>, name: &str, to: &str) -> Option<()> {
+fn rename(service: &mut Map<String, Value>, name: &str, to: &str, shared: &[String]) -> Option<()> {
     let known = service.get_mut("container_name")?;
     (known.as_str() == Some(name)).then_some(())?;
     *known = to.into();
@@ -47,14 +47,14 @@ fn rename(service: &mut Map<String, Value>, name: &str, to: &str) -> Option<()> 
             None | Some(Value::Null) => Map::new(),
             Some(_) => return None,
         };
-        service.insert("networks".to_owned(), Value::Object(with_aliases(networks, name)?));
+        service.insert("networks".to_owned(), Value::Object(with_aliases(networks, name, shared)?));
     }
     Some(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{all_dropped, dropped, moved, renamed};
+    use super::super::tests::{all_dropped, dropped, moved, renamed, renamed_beside};
     use super::*;
 
     const RENDERED: &str = include_str!("../../../tests/compose/rendered-2.40.3.json");
@@ -101,5 +101,9 @@ mod tests {
         });
         assert_eq!(services(&changed(text, &changes).unwrap()), expected);
         assert_eq!(changed(text, &[renamed("a", "y", "z")]), None);
+        // Where others are, the name would be taken for theirs.
+        let apart = changed(text, &[renamed_beside("a", "x", "x2", "back")]).unwrap();
+        let expected = serde_json::json!({"front": {"aliases": ["w", "x"]}, "back": null});
+        assert_eq!(services(&apart)["a"]["networks"], expected);
     }
 }

@@ -70,12 +70,15 @@ fn with_alias(network: Value, alias: &str) -> Option<Value> {
     Some(Value::Object(network))
 }
 
-/// Joined networks with this alias in each; the default one where none is named.
-fn with_aliases(networks: Map<String, Value>, alias: &str) -> Option<Map<String, Value>> {
-    if networks.is_empty() {
-        return Some([("default".to_owned(), with_alias(Value::Null, alias)?)].into_iter().collect());
-    }
-    networks.into_iter().map(|(key, network)| Some((key, with_alias(network, alias)?))).collect()
+/// Joined networks, the default one where none is named, with this alias in each that is not shared.
+fn with_aliases(networks: Map<String, Value>, alias: &str, shared: &[String]) -> Option<Map<String, Value>> {
+    let networks =
+        if networks.is_empty() { Map::from_iter([("default".to_owned(), Value::Null)]) } else { networks };
+    let joined = networks.into_iter().map(|(key, network)| match shared.contains(&key) {
+        true => Some((key, network)),
+        false => Some((key, with_alias(network, alias)?)),
+    });
+    joined.collect()
 }
 
 /// Writes a file that only this user can read, whole or not at all.
@@ -116,7 +119,13 @@ mod tests {
     }
 
     pub(super) fn renamed(service: &str, name: &str, to: &str) -> StackChange {
-        StackChange::ContainerRenamed { service: service.parse().unwrap(), name: name.into(), to: to.into() }
+        let service = service.parse().unwrap();
+        StackChange::ContainerRenamed { service, name: name.into(), to: to.into(), shared: Vec::new() }
+    }
+
+    pub(super) fn renamed_beside(service: &str, name: &str, to: &str, network: &str) -> StackChange {
+        let (service, shared) = (service.parse().unwrap(), vec![network.to_owned()]);
+        StackChange::ContainerRenamed { service, name: name.into(), to: to.into(), shared }
     }
 
     /// Every port of the renders in tests/compose.

@@ -35,8 +35,10 @@ pub(super) fn changed(text: &str, changes: &[StackChange]) -> Option<String> {
     (made == changes.len()).then(|| out.join("\n") + "\n")
 }
 
+/// A blank line is a part of the value that it stands in.
 fn indent(line: &str) -> usize {
-    line.len() - line.trim_start().len()
+    let words = line.trim_start();
+    if words.is_empty() { usize::MAX } else { line.len() - words.len() }
 }
 
 /// The lines below a service's name, with its changes.
@@ -45,7 +47,7 @@ fn service(block: &[&str], changes: &[&StackChange]) -> Option<Vec<String>> {
     for change in changes {
         match change {
             StackChange::PortDropped { .. } | StackChange::PortMoved { .. } => port(&mut lines, change)?,
-            StackChange::ContainerRenamed { name, to, .. } => rename(&mut lines, name, to)?,
+            StackChange::ContainerRenamed { name, to, shared, .. } => rename(&mut lines, name, to, shared)?,
             _ => return None,
         }
     }
@@ -108,7 +110,7 @@ fn moved(line: &str, from: u16, target: u16, to: u16) -> Option<String> {
 }
 
 /// Gives the container another name, and its networks the one that it had.
-fn rename(lines: &mut Vec<String>, name: &str, to: &str) -> Option<()> {
+fn rename(lines: &mut Vec<String>, name: &str, to: &str, shared: &[String]) -> Option<()> {
     let known = lines.iter_mut().find(|line| line.starts_with("    container_name: "))?;
     let written = known.trim_start().trim_start_matches("container_name: ").trim_matches(['\'', '"']);
     (written == name).then_some(())?;
@@ -122,7 +124,7 @@ fn rename(lines: &mut Vec<String>, name: &str, to: &str) -> Option<()> {
         None => Map::new(),
     };
     // JSON is YAML.
-    let line = format!("    networks: {}", Value::Object(with_aliases(joined, name)?));
+    let line = format!("    networks: {}", Value::Object(with_aliases(joined, name, shared)?));
     match networks {
         Some(networks) => drop(lines.splice(networks.start - 1..networks.end, [line])),
         None => lines.push(line),
@@ -132,7 +134,7 @@ fn rename(lines: &mut Vec<String>, name: &str, to: &str) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{all_dropped, dropped, moved, renamed};
+    use super::super::tests::{all_dropped, dropped, moved, renamed, renamed_beside};
     use super::*;
 
     const RENDERED: &str = include_str!("../../../tests/compose/rendered-1.29.2.yml");
@@ -177,5 +179,10 @@ mod tests {
         let changes = [renamed("a", "x", "x2"), renamed("b", "y", "y2"), renamed("c", "z", "z2")];
         same(&changed(text, &changes).unwrap(), expected);
         assert_eq!(changed(text, &[renamed("a", "y", "z")]), None);
+        let blank = text.replace("    image: i\n", "    command: 'one\n\n      two'\n    image: i\n");
+        let expected = expected.replace("    image: i\n", "    command: 'one\n\n      two'\n    image: i\n");
+        same(&changed(&blank, &changes).unwrap(), &expected);
+        let apart = changed(text, &[renamed_beside("a", "x", "x2", "back")]).unwrap();
+        assert!(apart.contains("{\"back\":null,\"front\":{\"aliases\":[\"w\",\"x\"]}}"), "{apart}");
     }
 }

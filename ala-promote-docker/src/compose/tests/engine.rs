@@ -360,7 +360,12 @@ async fn a_moved_port_and_a_renamed_container_leave_the_name_to_its_networks() {
     stack.derived_file = Some(lab.folder.path("derived.json"));
     stack.changes = vec![
         StackChange::PortMoved { service: "a".parse().unwrap(), port, to },
-        StackChange::ContainerRenamed { service, name: name.clone(), to: format!("{name}-2") },
+        StackChange::ContainerRenamed {
+            service,
+            name: name.clone(),
+            to: format!("{name}-2"),
+            shared: Vec::new(),
+        },
     ];
     let start = || async {
         lab.compose.up(&stack, &["a".parse().unwrap()], &Call::silent()).await.unwrap();
