@@ -98,7 +98,7 @@ async fn a_command_that_takes_too_long_or_is_not_wanted_any_more_is_ended_with_a
     let begun = Instant::now();
     let error = script.run(&slow, 1, &Call::silent()).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::TimedOut, "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(begun.elapsed() < Duration::from_secs(60));
     is_gone();
     std::fs::remove_file(&mark).unwrap();
     let cancel = CancelToken::new();
