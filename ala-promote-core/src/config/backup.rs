@@ -71,14 +71,12 @@ fn listed_databases(
         let is_same = |other: &&DatabaseSettings| {
             other.label() == database.label() || other.file_name() == database.file_name()
         };
-        if let Some(other) = databases.iter().find(is_same).filter(|other| other.label() != database.label())
-        {
-            let problem =
-                format!("the backups of `{}` and `{}` would be one file", other.label(), database.label());
-            return Err(source.error(&entry.named_at().unwrap_or(span), problem));
-        }
-        if databases.iter().any(|other| other.label() == database.label()) {
-            let problem = format!("`{}` is listed twice in [[backup.databases]]", database.label());
+        if let Some(other) = databases.iter().find(is_same) {
+            let (one, two) = (other.label(), database.label());
+            let problem = match one == two {
+                true => format!("`{two}` is listed twice in [[backup.databases]]"),
+                false => format!("the backups of `{one}` and `{two}` would be one file"),
+            };
             return Err(source.error(&entry.named_at().unwrap_or(span), problem));
         }
         databases.push(database);

@@ -29,10 +29,7 @@ impl Compose {
         call: &Call,
     ) -> BackendResult<()> {
         let what = format!("run the command that backs up {}", command.name);
-        let mut prepared = self.prepare(stack)?;
-        if let Ok(render) = self.render(stack).await {
-            prepared.scrub = prepared.scrub.and_of_services(&render);
-        }
+        let prepared = self.prepare_for_command(stack).await?;
         let environment = self.host_environment(variables(stack, command, operation));
         let program = host_program(stack, &command.command, &environment, &what)?;
         let sink = |line: &str| call.line(&prepared.scrub.scrub(line));

@@ -33,11 +33,7 @@ impl Compose {
         call: &Call,
     ) -> BackendResult<()> {
         let what = what(command);
-        let mut prepared = self.prepare(stack)?;
-        // What can't be rendered gives nothing away either.
-        if let Ok(render) = self.render(stack).await {
-            prepared.scrub = prepared.scrub.and_of_services(&render);
-        }
+        let prepared = self.prepare_for_command(stack).await?;
         let environment = self.host_environment(command.variables(stack));
         let program = host_program(stack, &command.command, &environment, &what)?;
         let args = command.command.iter().skip(1).map(OsString::from).collect();

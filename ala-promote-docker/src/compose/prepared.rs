@@ -27,6 +27,16 @@ pub(super) struct Prepared {
 }
 
 impl Compose {
+    /// Reads it for a command of the team's own, whose output may hold any value that a service gets. What can't be
+    /// rendered gives nothing away either.
+    pub(super) async fn prepare_for_command(&self, stack: &StackRef) -> BackendResult<Prepared> {
+        let mut prepared = self.prepare(stack)?;
+        if let Ok(render) = self.render(stack).await {
+            prepared.scrub = prepared.scrub.and_of_services(&render);
+        }
+        Ok(prepared)
+    }
+
     /// Reads it.
     pub(super) fn prepare(&self, stack: &StackRef) -> BackendResult<Prepared> {
         let raw = RawFiles::read(&stack.dir, &stack.files)?;

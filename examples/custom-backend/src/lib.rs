@@ -34,6 +34,7 @@
 mod building;
 mod cannot;
 mod containers;
+mod everyday;
 pub mod file;
 mod host;
 mod images;
@@ -47,6 +48,7 @@ use ala_promote_core::backend::{
     Backend, Builder, Database, Hooks, ImageStore, Lock, Probe, Source, Stacks, Witness,
 };
 
+pub use everyday::{TimeOfDay, free_port};
 pub use host::LocalBackend;
 
 impl Backend for LocalBackend {

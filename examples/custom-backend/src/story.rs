@@ -2,18 +2,16 @@
 
 use std::error::Error;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ala_promote_core::backend::{Backend, Clock};
+use ala_promote_core::backend::Backend;
 use ala_promote_core::config::{Overrides, Settings, prepare_state_dir};
 use ala_promote_core::domain::{Actor, EnvironmentName, Outcome, Request, Verb};
 use ala_promote_core::engine::Engine;
 use ala_promote_core::ledger::{FileLedger, FileLedgerOptions, Journal, LedgerId};
-use ala_promote_custom_backend::LocalBackend;
-use async_trait::async_trait;
+use ala_promote_custom_backend::{LocalBackend, TimeOfDay, free_port};
 
 /// The settings of ala-promote know nothing of this backend, and need not.
 const CONFIG: &str = r#"
@@ -154,20 +152,4 @@ fn ask(port: u16) -> std::io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned())
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-struct TimeOfDay;
-
-#[async_trait]
-impl Clock for TimeOfDay {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now()
-    }
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
 }

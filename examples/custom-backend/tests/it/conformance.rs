@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use ala_promote_core::backend::{Builder as _, Call, Clock, Stacks as _};
+use ala_promote_core::backend::{Builder as _, Call, Stacks as _};
 use ala_promote_core::config::{Overrides, Settings};
 use ala_promote_core::domain::{HealthTarget, PortMapping, StackRef};
-use ala_promote_custom_backend::LocalBackend;
+use ala_promote_custom_backend::{LocalBackend, TimeOfDay, free_port};
 use ala_promote_testkit::conformance::{Accident, Claim, Fixture, Guard, Subject, run_all};
 use async_trait::async_trait;
 
@@ -153,21 +152,5 @@ impl Drop for Home {
             runtime.block_on(backend.take_down(&project)).unwrap();
         });
         down.join().unwrap();
-    }
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-struct TimeOfDay;
-
-#[async_trait]
-impl Clock for TimeOfDay {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now()
-    }
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
     }
 }
