@@ -33,9 +33,10 @@ impl Hooks for DockerStacks {
         done.and(ended)
     }
 
-    async fn end(&self, _stack: &StackRef, command: &HookCommand) -> BackendResult<()> {
+    async fn end(&self, stack: &StackRef, command: &HookCommand) -> BackendResult<()> {
         let deadline = Instant::now() + GONE;
         let filters = [
+            format!("{}={}", labels::PROJECT, stack.project),
             format!("{}={}", labels::OPERATION, command.operation),
             format!("{}={}", labels::HOOK, command.name),
         ];
