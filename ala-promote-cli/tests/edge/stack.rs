@@ -1,6 +1,7 @@
 //! The smallest stack there is: one web server, in staging and production.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -18,6 +19,8 @@ pub(crate) struct Stack<'a> {
     engine: &'a EngineEnv,
     folder: tempfile::TempDir,
     name: String,
+    /// Whether what it leaves on the engine is another one's to remove.
+    is_twin: bool,
 }
 
 /// Runs a scenario on each engine at once. Without any, or without a static busybox to make an image of, it is skipped,
@@ -37,10 +40,10 @@ pub(crate) fn on_every_engine(scenario: impl Fn(&Stack<'_>) + Sync) {
 }
 
 impl<'a> Stack<'a> {
-    fn create(engine: &'a EngineEnv) -> Self {
+    pub(crate) fn create(engine: &'a EngineEnv) -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let name = format!("alaedge{}x{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-        let stack = Self { engine, folder: tempfile::tempdir().unwrap(), name };
+        let stack = Self { engine, folder: tempfile::tempdir().unwrap(), name, is_twin: false };
         let app = stack.dir().join("app");
         fs::create_dir_all(&app).unwrap();
         fs::copy(BUSYBOX, app.join("busybox")).unwrap();
@@ -51,7 +54,7 @@ impl<'a> Stack<'a> {
         fs::write(app.join("Dockerfile"), recipe).unwrap();
         let service = format!(
             "version: \"3.8\"\nservices:\n  frontend:\n    image: {}-web:${{TAG}}\n    build: ./app\n    ports: \
-             [\"${{PORT}}:80\"]\n    stop_signal: SIGKILL\n",
+             [\"${{PORT}}:80\"]\n    stop_signal: SIGKILL\n    restart: unless-stopped\n",
             stack.name
         );
         for (file, env_file, environment) in [
@@ -72,6 +75,38 @@ impl<'a> Stack<'a> {
         stack
     }
 
+    /// The same stack checked out a second time, elsewhere: the same projects, images and ports.
+    pub(crate) fn twin(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let twin = Self { engine: self.engine, folder, name: self.name.clone(), is_twin: true };
+        let copied = Command::new("cp").arg("-r").arg(self.dir()).arg(twin.folder.path()).status().unwrap();
+        assert!(copied.success());
+        twin
+    }
+
+    pub(crate) fn docker(&self, arguments: &[&str]) -> String {
+        self.engine.docker(arguments).unwrap()
+    }
+
+    /// The Compose project of an environment.
+    pub(crate) fn project(&self, environment: &str) -> String {
+        format!("{}-{environment}", self.name)
+    }
+
+    /// The records of the ledger, one a line, in their order.
+    pub(crate) fn records(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.dir().join(".ala-promote/ledger")) else { return Vec::new() };
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+        files.sort_unstable();
+        files
+            .iter()
+            .flat_map(|file| {
+                fs::read_to_string(file).unwrap().lines().map(ToOwned::to_owned).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
     pub(crate) fn dir(&self) -> PathBuf {
         self.folder.path().join("deployment")
     }
@@ -83,16 +118,27 @@ impl<'a> Stack<'a> {
 
     /// A command line as a shell would start it, its input a file or a pipe, its output to a file.
     pub(crate) fn start(&self, line: &str, input: Stdio) -> Running {
-        let output = tempfile::NamedTempFile::new().unwrap();
-        let (out, err) = (output.reopen().unwrap(), output.reopen().unwrap());
-        let child = self.command(line).stdin(input).stdout(out).stderr(err).spawn().unwrap();
-        Running { child, output }
+        spawn(self.command(line).stdin(input))
+    }
+
+    /// The same at a terminal of its own, where what is written to its input is typed.
+    pub(crate) fn at_a_terminal(&self, line: &str) -> Running {
+        let (program, arguments) = program(line);
+        let line = [&[&*program.to_string_lossy()], &arguments[..]].concat().join(" ");
+        // `script` makes the terminal, and hands on the exit code.
+        spawn(self.in_the_folder("script").args(["-qefc", &line, "/dev/null"]).stdin(Stdio::piped()))
     }
 
     pub(crate) fn command(&self, line: &str) -> Command {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin(words[0]));
-        command.args(&words[1..]).env_clear().envs(&self.engine.variables).current_dir(self.dir());
+        let (program, arguments) = program(line);
+        let mut command = self.in_the_folder(program);
+        command.args(arguments);
+        command
+    }
+
+    fn in_the_folder(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(&self.engine.variables).current_dir(self.dir());
         command
     }
 
@@ -101,17 +147,29 @@ impl<'a> Stack<'a> {
         self.start(line, Stdio::null()).end()
     }
 
+    /// The container of an environment that runs.
+    pub(crate) fn container(&self, environment: &str) -> String {
+        let filter = format!("label=com.docker.compose.project={}", self.project(environment));
+        self.docker(&["ps", "-q", "--filter", &filter])
+    }
+
     /// The image that production runs.
     pub(crate) fn image(&self) -> String {
-        let filter = format!("label=com.docker.compose.project={}-production", self.name);
-        let id = self.engine.docker(&["ps", "-q", "--filter", &filter]).unwrap();
-        self.engine.docker(&["inspect", "--format", "{{.Image}}", &id]).unwrap()
+        self.docker(&["inspect", "--format", "{{.Image}}", &self.container("production")])
     }
 }
 
 impl Drop for Stack<'_> {
     fn drop(&mut self) {
         let docker = |arguments: &[&str]| self.engine.docker(arguments).unwrap_or_default();
+        // The engine's note of the ledger.
+        let folder = format!("label=ala-promote.ledger.dir={}", self.dir().display());
+        for volume in docker(&["volume", "ls", "-q", "--filter", &folder]).split_whitespace() {
+            docker(&["volume", "rm", volume]);
+        }
+        if self.is_twin {
+            return;
+        }
         for environment in ["staging", "production"] {
             let filter = format!("label=com.docker.compose.project={}-{environment}", self.name);
             for (list, remove) in [
@@ -124,17 +182,24 @@ impl Drop for Stack<'_> {
                 }
             }
         }
-        // The engine's note of the ledger.
-        let folder = format!("label=ala-promote.ledger.dir={}", self.dir().display());
-        for volume in docker(&["volume", "ls", "-q", "--filter", &folder]).split_whitespace() {
-            docker(&["volume", "rm", volume]);
-        }
         let reference = format!("reference={}-web", self.name);
         let images = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &reference]);
         for image in images.split_whitespace() {
             docker(&["rmi", "-f", image]);
         }
     }
+}
+
+fn program(line: &str) -> (PathBuf, Vec<&str>) {
+    let mut words = line.split_whitespace();
+    let name = words.next().unwrap();
+    (assert_cmd::cargo::cargo_bin(name), words.collect())
+}
+
+fn spawn(command: &mut Command) -> Running {
+    let output = tempfile::NamedTempFile::new().unwrap();
+    let (out, err) = (output.reopen().unwrap(), output.reopen().unwrap());
+    Running { child: command.stdout(out).stderr(err).spawn().unwrap(), output }
 }
 
 fn free_port() -> u16 {
@@ -160,6 +225,11 @@ impl Running {
             assert!(start.elapsed() < PATIENCE, "`{text}` was not printed:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Types at its terminal.
+    pub(crate) fn types(&mut self, keys: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
     /// Sends it a signal.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::stack::{Stack, on_every_engine};
 
-const PROMOTE: &str = "promote-to-production --confirm production";
+pub(crate) const PROMOTE: &str = "promote-to-production --confirm production";
 
 #[test]
 fn streams_and_signals() {
@@ -23,7 +23,7 @@ fn streams_and_signals() {
     });
 }
 
-fn tested(stack: &Stack<'_>, version: &str) {
+pub(crate) fn tested(stack: &Stack<'_>, version: &str) {
     stack.version(version);
     let (code, text) = stack.run("deploy-staging");
     assert_eq!(code, 0, "{text}");

@@ -12,9 +12,8 @@ impl Inner {
     /// First all that is given up is looked at, then it is recorded, and only then are locks and note taken over: killed
     /// in between, the same call does the rest.
     pub(super) async fn begin_anew(&self) -> Result<GivenUp, EngineError> {
-        self.refreshed_view(false)?;
-        let ours = self.own_head();
         let witnessed = self.backend.witness().read(&self.settings.ledger_home()).await?;
+        let ours = self.head_by_now()?;
         let lost = witnessed.filter(|w| ledger_loss(&self.settings, &ours, Some(w)).is_some());
         let mut half_done = Vec::new();
         for project in self.projects().await? {

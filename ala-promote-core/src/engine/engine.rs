@@ -285,10 +285,17 @@ impl Inner {
         Witnessed { ledger: head.ledger.to_string(), seq: head.seq, hash: head.hash.to_string() }
     }
 
+    /// Our head with what other processes have added by now. To be held against the engine's note, it must be read after
+    /// the note: both grow while others are at work, the ledger first.
+    pub(super) fn head_by_now(&self) -> Result<Witnessed, EngineError> {
+        self.journal.refresh().map_err(EngineError::ledger(false))?;
+        Ok(self.own_head())
+    }
+
     /// A ledger other than the one that the engine remembers is neither followed nor taken for that one.
     pub(super) async fn is_the_remembered_ledger(&self) -> Result<(), EngineError> {
         let witnessed = self.backend.witness().read(&self.settings.ledger_home()).await?;
-        match plan::ledger_loss(&self.settings, &self.own_head(), witnessed.as_ref()) {
+        match plan::ledger_loss(&self.settings, &self.head_by_now()?, witnessed.as_ref()) {
             Some(finding) => Err(Refusal::from(finding).into()),
             None => Ok(()),
         }
@@ -323,8 +330,9 @@ impl Inner {
         now: jiff::Timestamp,
     ) -> Result<Plan, EngineError> {
         let ledger = self.own_head();
+        let observed = observe(self.question(view, &ledger, request, operation, now)).await?;
+        let ledger = self.head_by_now()?;
         let question = self.question(view, &ledger, request, operation, now);
-        let observed = observe(question).await?;
         let gates: Vec<&dyn Gate> = self.gates.iter().map(AsRef::as_ref).collect();
         Ok(plan::plan(&question.input(&observed), &gates)?)
     }

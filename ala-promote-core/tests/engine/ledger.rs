@@ -1,15 +1,19 @@
 //! Each effect on the world has a durable record before it, of the very step that brings it about.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use ala_promote_core::domain::{StepId, Verb};
-use ala_promote_core::engine::EngineErrorKind;
+use ala_promote_core::backend::{Backend as _, BackendResult, Witness, Witnessed};
+use ala_promote_core::domain::{Actor, StepId, Verb};
+use ala_promote_core::engine::{Engine, EngineErrorKind};
 use ala_promote_core::ledger::{
     Body, Entry, Follower, Head, Journal, LedgerError, LedgerId, LedgerStore, MemoryLedger, Verdict,
 };
 use ala_promote_core::plan::Plan;
 use ala_promote_testkit::memory::{MemoryBackend, SourceCommit};
+use ala_promote_testkit::patched::Patched;
+use async_trait::async_trait;
 
 use crate::host::{BACK, DEPLOY, Host, Look, bad_in_production, committed, none, request, rolled_back};
 
@@ -206,4 +210,55 @@ async fn no_secret_is_recorded() {
     for secret in ["pa55", "s3cr3t"] {
         assert!(!text.contains(secret), "{secret}");
     }
+}
+
+/// The engine's notes of ledgers; before the first is read, another process does its work.
+struct Meanwhile {
+    world: MemoryBackend,
+    other: Mutex<Option<(Engine, Plan)>>,
+}
+
+#[async_trait]
+impl Witness for Meanwhile {
+    async fn read(&self, dir: &Path) -> BackendResult<Option<Witnessed>> {
+        let other = self.other.lock().unwrap().take();
+        if let Some((other, plan)) = other {
+            committed(other.run(plan).finish(|_| {}).await);
+        }
+        self.world.witness().read(dir).await
+    }
+    async fn write(&self, dir: &Path, witnessed: &Witnessed) -> BackendResult<()> {
+        self.world.witness().write(dir, witnessed).await
+    }
+    async fn forget(&self, dir: &Path) -> BackendResult<()> {
+        self.world.witness().forget(dir).await
+    }
+}
+
+/// A process that looks while another one does this on the same ledger.
+fn engine_beside(host: &Host, other: Engine, plan: Plan) -> Engine {
+    let witness = Meanwhile { world: host.world.clone(), other: Mutex::new(Some((other, plan))) };
+    let backend = Arc::new(Patched::new(host.world.clone()).with_witness(witness));
+    let journal = Journal::open(Box::new(host.ledger.open_again())).unwrap();
+    let actor = Actor { user: "ops".into(), host: "host.example.com".into(), pid: 2 };
+    Engine::builder(host.settings.clone(), backend, Arc::new(host.world.clock()), journal, actor).build()
+}
+
+#[tokio::test]
+async fn what_another_process_adds_meanwhile_is_no_loss() {
+    let host = Host::with_release(false).await;
+    let staging = "staging".parse().unwrap();
+    let fetching = || {
+        let other = host.engine();
+        let plan = other.fetch_plan(&staging).unwrap();
+        engine_beside(&host, other, plan)
+    };
+    fetching().plan(&request("production", Verb::Promote)).await.unwrap();
+    assert!(fetching().begin_anew().await.unwrap().is_nothing());
+    // Under the lock of a source tree, where the other environment is free.
+    let other = host.engine();
+    let plan = other.plan(&request("production", Verb::Promote)).await.unwrap();
+    let engine = engine_beside(&host, other, plan);
+    let plan = engine.fetch_plan(&staging).unwrap();
+    committed(engine.run(plan).finish(|_| {}).await);
 }

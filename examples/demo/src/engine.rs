@@ -34,7 +34,9 @@ impl EngineEnv {
         std::iter::once(ambient.clone()).filter(Self::answers).chain(more).collect()
     }
 
-    fn with(&self, entry: &str) -> Self {
+    /// The same environment with another engine, as `docker_host|docker_config|path|address`; empty fields stay.
+    #[must_use]
+    pub fn with(&self, entry: &str) -> Self {
         let mut fields = entry.split('|');
         let mut engine = self.clone();
         let mut set = |name: &str, value: Option<&str>| {
