@@ -5,14 +5,14 @@ use std::fs;
 
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
-use crate::engines::on_every_engine;
+use crate::engines::{Turn, on_two_engines};
 use crate::script::{answer, call, get, images, running};
 
 use Environment::{Production, Staging};
 
 #[test]
 fn files_of_the_document() {
-    on_every_engine(files_of_the_document_on);
+    on_two_engines(Turn::Second, files_of_the_document_on);
 }
 
 fn files_of_the_document_on(engine: &EngineEnv) {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
-use crate::engines::on_every_engine;
+use crate::engines::{Turn, on_two_engines};
 use crate::script::{answer, call, get, hurry, images, interrupt, never_healthy, running, started_until};
 
 use Environment::{Production, Staging};
 
 #[test]
 fn put_back_and_other_ways() {
-    on_every_engine(put_back_and_other_ways_on);
+    on_two_engines(Turn::Second, put_back_and_other_ways_on);
 }
 
 fn put_back_and_other_ways_on(engine: &EngineEnv) {

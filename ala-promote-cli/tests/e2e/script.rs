@@ -91,9 +91,10 @@ pub(crate) fn get(sample: &Sample, environment: Environment, path: &str) -> Opti
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Makes health checks short, for tests that are about something else.
+/// Makes the watch over what is healthy short, for tests that are about something else. The first start of a database
+/// on a machine at work may take long.
 pub(crate) fn hurry(sample: &Sample) {
-    let config = "[health]\ntimeout = \"60s\"\nwindow = \"1s\"\n";
+    let config = "[health]\ntimeout = \"180s\"\nwindow = \"1s\"\n";
     std::fs::write(sample.deployment().join("ala-promote.toml"), config).expect("the config is written");
 }
 

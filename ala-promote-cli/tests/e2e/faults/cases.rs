@@ -6,13 +6,10 @@ use std::time::Instant;
 
 use ala_promote_demo::EngineEnv;
 
+use crate::is_torture;
+
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Whether everything is to be tried, however long it takes.
-pub(super) fn is_torture() -> bool {
-    variable("ALA_PROMOTE_TORTURE").is_some_and(|value| value == "1")
 }
 
 /// Of these cases, in their order: the one that is asked for by name, all where everything is to be tried, else this

@@ -12,7 +12,7 @@ use ala_promote_demo::{Environment, Sample};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// One answer: when, of which service, and the version that it names.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ impl Load {
                 assert_eq!(versions.len(), 1, "answers mix releases: {seen:?}");
                 return versions.remove(0);
             }
-            assert!(now.elapsed() < Duration::from_secs(20), "not every service answers: {seen:?}");
+            assert!(now.elapsed() < Duration::from_secs(60), "not every service answers: {seen:?}");
             std::thread::sleep(PAUSE);
         }
     }

@@ -1,10 +1,11 @@
 //! A fault at a record of the ledger, then `recover`.
 
 use super::Environment::{Production, Staging};
-use super::cases::{Case, Tally, chosen, is_torture, is_turn_of};
+use super::cases::{Case, Tally, chosen, is_turn_of};
 use super::load::Load;
 use super::stage::{NEW, OLD, Stage, expect_tags, promoted};
 use super::traced::{Fault, call_with, records};
+use crate::is_torture;
 use crate::script::{Called, call, running, started_until};
 
 /// How many cases of an operation run by default on each engine, each on another one.
