@@ -4,14 +4,14 @@ use std::fs;
 
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
-use crate::engines::{Turn, on_two_engines};
+use crate::engines::on_two_engines;
 use crate::script::{answer, call, compose};
 
 use Environment::Production;
 
 #[test]
 fn started_under_another_name() {
-    on_two_engines(Turn::Second, started_under_another_name_on);
+    on_two_engines(1, started_under_another_name_on);
 }
 
 fn started_under_another_name_on(engine: &EngineEnv) {

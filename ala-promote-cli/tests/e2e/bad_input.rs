@@ -4,7 +4,7 @@ use std::fs;
 
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
-use crate::engines::{Turn, on_two_engines};
+use crate::engines::on_two_engines;
 use crate::privileged;
 use crate::script::{answer, call, called, command, hurry, running};
 
@@ -13,7 +13,7 @@ use Environment::{Production, Staging};
 /// Cases that need no stack to run.
 #[test]
 fn before_anything_runs() {
-    on_two_engines(Turn::First, |engine| {
+    on_two_engines(0, |engine| {
         let sample = Sample::create(engine).expect("the sample can be built");
         broken_yaml(&sample);
         missing_env_file(&sample);
@@ -118,7 +118,7 @@ fn compose_v1_with_a_new_engine(sample: &Sample) {
 /// Cases with a stack that runs, and that must still run unchanged afterwards.
 #[test]
 fn while_it_runs() {
-    on_two_engines(Turn::First, while_it_runs_on);
+    on_two_engines(0, while_it_runs_on);
 }
 
 fn while_it_runs_on(engine: &EngineEnv) {

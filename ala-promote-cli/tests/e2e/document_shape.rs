@@ -5,14 +5,14 @@ use std::fs;
 
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
-use crate::engines::{Turn, on_two_engines};
+use crate::engines::on_two_engines;
 use crate::script::{answer, call, get, images, running};
 
 use Environment::{Production, Staging};
 
 #[test]
 fn files_of_the_document() {
-    on_two_engines(Turn::Second, files_of_the_document_on);
+    on_two_engines(1, files_of_the_document_on);
 }
 
 fn files_of_the_document_on(engine: &EngineEnv) {

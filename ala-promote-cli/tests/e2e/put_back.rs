@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use ala_promote_demo::{EngineEnv, Environment, Sample};
 
-use crate::engines::{Turn, on_two_engines};
+use crate::engines::on_two_engines;
 use crate::script::{answer, call, get, hurry, images, interrupt, never_healthy, running, started_until};
 
 use Environment::{Production, Staging};
 
 #[test]
 fn put_back_and_other_ways() {
-    on_two_engines(Turn::Second, put_back_and_other_ways_on);
+    on_two_engines(1, put_back_and_other_ways_on);
 }
 
 fn put_back_and_other_ways_on(engine: &EngineEnv) {

@@ -4,6 +4,7 @@
 //! commands that stop and start it: `docker_host|docker_config|path|address|stop|start`.
 
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use ala_promote_demo::EngineEnv;
 
@@ -56,12 +57,14 @@ fn an_engine_that_is_restarted() {
     let (code, text) = stack.run(PROMOTE);
     assert_eq!(code, 0, "{text}");
     let new = stack.image();
+    let started = Instant::now();
     let moments = if is_torture() { &MOMENTS[..] } else { &MOMENTS[1..2] };
     for moment in moments {
         for (line, before, after) in [(ROLLBACK, &new, &old), (PROMOTE, &old, &new)] {
             restarted_in_the_middle(&daemon, &stack, line, moment, [before, after]);
         }
     }
+    stack.held("the engine is restarted", 2 * moments.len(), started);
 }
 
 /// All is on the one release or on the other, and what was said is what is; then it can be done.

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::stack::{Stack, on_every_engine};
+use super::stack::{Stack, on_two_engines};
 use super::tests::{PROMOTE, tested};
 
 #[test]
@@ -16,7 +16,7 @@ fn a_full_disk_of_the_ledger() {
         eprintln!("SKIPPED: a small disk can be mounted by root alone");
         return;
     }
-    on_every_engine(|stack| {
+    on_two_engines(1, |stack| {
         let disk = SmallDisk::mount(&stack.dir().join(".ala-promote"));
         let (code, text) = stack.run("deploy");
         assert_eq!(code, 0, "{text}");

@@ -1,5 +1,5 @@
 //! Where the real process meets its streams, terminals, disks, other processes and an engine that goes away: what tests
-//! inside one process can't show. On every engine that answers, with the smallest stack there is.
+//! inside one process can't show. On the engines that answer, with the smallest stack there is.
 
 #[cfg(test)]
 mod daemon;

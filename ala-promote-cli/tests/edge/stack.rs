@@ -26,14 +26,22 @@ pub(crate) struct Stack<'a> {
 /// Runs a scenario on each engine at once. Without any, or without a static busybox to make an image of, it is skipped,
 /// loudly; in CI that is a failure.
 pub(crate) fn on_every_engine(scenario: impl Fn(&Stack<'_>) + Sync) {
-    let engines = EngineEnv::all();
+    at_once(&EngineEnv::all(), scenario);
+}
+
+/// The same on the engine of the environment and on the further one whose turn it is.
+pub(crate) fn on_two_engines(turn: usize, scenario: impl Fn(&Stack<'_>) + Sync) {
+    at_once(&EngineEnv::two(turn), scenario);
+}
+
+fn at_once(engines: &[EngineEnv], scenario: impl Fn(&Stack<'_>) + Sync) {
     if engines.is_empty() || !fs::exists(BUSYBOX).unwrap_or_default() {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI may skip nothing");
         eprintln!("SKIPPED: no Docker engine answers, or there is no {BUSYBOX} (package busybox-static)");
         return;
     }
     std::thread::scope(|scope| {
-        for engine in &engines {
+        for engine in engines {
             scope.spawn(|| scenario(&Stack::create(engine)));
         }
     });
@@ -86,6 +94,14 @@ impl<'a> Stack<'a> {
 
     pub(crate) fn docker(&self, arguments: &[&str]) -> String {
         self.engine.docker(arguments).unwrap()
+    }
+
+    /// Tells how often something was tried, and that it held; `.ci/torture` makes a table of such lines.
+    pub(crate) fn held(&self, what: &str, cases: usize, started: Instant) {
+        let version = self.docker(&["version", "--format", "{{.Server.Version}}"]);
+        let driver = self.docker(&["info", "--format", "{{.Driver}}"]);
+        let seconds = started.elapsed().as_secs();
+        println!("figures: {what}, Engine {version} with {driver} | {cases} | 0 | {seconds} s");
     }
 
     /// The Compose project of an environment.

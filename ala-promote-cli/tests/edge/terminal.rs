@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::stack::{Stack, on_every_engine};
+use super::stack::{Stack, on_two_engines};
 use super::tests::{PROMOTE, tested};
 
 #[test]
 fn at_a_terminal() {
-    on_every_engine(|stack| {
+    on_two_engines(0, |stack| {
         let (code, text) = stack.run("deploy");
         assert_eq!(code, 0, "{text}");
         tested(stack, "2");

@@ -34,6 +34,17 @@ impl EngineEnv {
         std::iter::once(ambient.clone()).filter(Self::answers).chain(more).collect()
     }
 
+    /// The ambient engine and one of the further ones, which take turns: enough for what depends on how Compose is called
+    /// and not on how an engine keeps its images.
+    #[must_use]
+    pub fn two(turn: usize) -> Vec<Self> {
+        let mut all = Self::all();
+        let further = all.split_off(all.len().min(1));
+        let count = further.len().max(1);
+        all.extend(further.into_iter().nth(turn % count));
+        all
+    }
+
     /// The same environment with another engine, as `docker_host|docker_config|path|address`; empty fields stay.
     #[must_use]
     pub fn with(&self, entry: &str) -> Self {
