@@ -8,6 +8,7 @@ use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult, W
 use async_trait::async_trait;
 use bollard::models::{Volume, VolumeCreateRequest};
 use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
+use sha2::{Digest, Sha256};
 
 use crate::engine::Engine;
 use crate::error::{engine_error, is_not_found};
@@ -64,7 +65,7 @@ impl Witness for Witnesses {
     async fn write(&self, dir: &Path, witnessed: &Witnessed) -> BackendResult<()> {
         let dir = text(dir)?;
         let what = format!("note the ledger of {dir} on the engine");
-        let name = name(witnessed);
+        let name = name(&dir, witnessed);
         let request = VolumeCreateRequest {
             name: Some(name.clone()),
             labels: Some(labels(&dir, witnessed)),
@@ -116,10 +117,12 @@ fn witnessed(volume: &Volume) -> Option<Witnessed> {
     })
 }
 
-/// The hash keeps two histories of one ledger apart: a volume's labels can't be changed.
-fn name(witnessed: &Witnessed) -> String {
-    let part = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>();
-    format!("ala-promote-ledger-{}-{}-{}", part(&witnessed.ledger), witnessed.seq, part(&witnessed.hash))
+/// A volume's labels can't be changed: each note has a name of its own, by all that it says.
+fn name(dir: &str, witnessed: &Witnessed) -> String {
+    let Witnessed { ledger, seq, hash } = witnessed;
+    let digest = Sha256::digest(format!("{dir}\n{ledger}\n{seq}\n{hash}"));
+    let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("ala-promote-ledger-{short}-{seq}")
 }
 
 fn text(dir: &Path) -> BackendResult<String> {

@@ -43,7 +43,8 @@ impl Compose {
         let mut args = arguments(&over, self.tool.family());
         args.push("build".into());
         if self.tool.family() == Family::One {
-            args.push("--parallel".into());
+            // Else the container of a step that fails is left.
+            args.extend(["--parallel".into(), "--force-rm".into()]);
         }
         args.extend(targets.keys().map(|service| service.as_str().into()));
         let what = format!("build for {} with Compose", stack.environment);

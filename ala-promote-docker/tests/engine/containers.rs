@@ -48,7 +48,8 @@ services:
         assert_eq!(services, ["api", "job", "worker", "worker"]);
         let (api, job) = (&found[0], &found[1]);
         assert_eq!(api.image.id, image);
-        assert_eq!(api.image.layers.len(), 1);
+        assert_eq!((api.image.platform.as_str(), api.image.layers.len()), ("linux/amd64", 1));
+        assert!(api.image.created.is_some());
         assert_eq!(api.image_reference.as_ref(), Some(&reference));
         assert_eq!(api.state, ContainerState::Running);
         assert_eq!(api.health, Some(ContainerHealth::Healthy));

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod connecting;
 #[cfg(test)]
 mod containers;
@@ -21,6 +23,8 @@ mod mysql;
 mod outside;
 #[cfg(test)]
 mod probes;
+#[cfg(test)]
+mod registry_server;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -114,6 +115,18 @@ impl TestEngine {
         command
     }
 
+    /// A program that is in the engine's network, which may not be ours.
+    pub(crate) fn beside(&self, program: &str) -> Command {
+        if self.is_here {
+            return Command::new(program);
+        }
+        let socket = self.environment["DOCKER_HOST"].trim_start_matches("unix://");
+        let pid = std::fs::read_to_string(Path::new(socket).with_file_name("docker.pid")).unwrap();
+        let mut command = Command::new("nsenter");
+        command.args(["--net", "--target", pid.trim(), program]);
+        command
+    }
+
     fn command(&self, program: &[String], args: &[&str]) -> Command {
         let path = self.environment.get("PATH").map(String::as_str).unwrap_or_default();
         let first = path.split(':').map(|dir| Path::new(dir).join(&program[0])).find(|file| file.exists());
@@ -136,6 +149,8 @@ pub(crate) struct Stage {
     /// Begins every name on the engine.
     pub(crate) prefix: String,
     pub(crate) dir: tempfile::TempDir,
+    /// The ids of images that were made here: one may have no name any more.
+    images: Mutex<Vec<String>>,
 }
 
 static STAGES: AtomicU32 = AtomicU32::new(0);
@@ -146,7 +161,7 @@ impl Stage {
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
         // No prefix is the beginning of another one: what is cleaned up is found by it.
         let prefix = format!("alat{}x{number:03}", std::process::id());
-        Self { engine: engine.clone(), prefix, dir: tempfile::tempdir().unwrap() }
+        Self { engine: engine.clone(), prefix, dir: tempfile::tempdir().unwrap(), images: Mutex::default() }
     }
 
     pub(crate) fn project(&self) -> ProjectName {
@@ -208,8 +223,9 @@ impl Stage {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(&tar.stdout).unwrap();
-        checked(child.wait_with_output().unwrap(), &args);
-        ImageId::new(self.engine.docker(&["image", "inspect", "--format", "{{.Id}}", &name]))
+        let id = checked(child.wait_with_output().unwrap(), &args);
+        self.images.lock().unwrap().push(id.clone());
+        ImageId::new(id)
     }
 
     /// Writes the Compose file.
@@ -262,13 +278,17 @@ impl Drop for Stage {
             }
         };
         let named = format!("name={}", self.prefix);
-        let labelled = format!("label=com.docker.compose.project={}", self.prefix);
-        remove(&["rm", "-fv"], list(&["ps", "-aq", "--filter", &labelled]));
-        remove(&["rm", "-fv"], list(&["ps", "-aq", "--filter", &named]));
+        // By name or project, whichever is the stage's.
+        let ours = |line: &String| line.contains(&self.prefix);
+        let containers = list(&["ps", "-a", "--format", "{{.ID}} {{.Names}} {{.Labels}}"]);
+        let id = |line: String| line.split(' ').next().map(str::to_owned);
+        remove(&["rm", "-fv"], containers.into_iter().filter(ours).filter_map(id).collect());
         remove(&["volume", "rm"], list(&["volume", "ls", "-q", "--filter", &named]));
         remove(&["network", "rm"], list(&["network", "ls", "-q", "--filter", &named]));
         let images = list(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
-        remove(&["rmi", "-f"], images.into_iter().filter(|name| name.starts_with(&self.prefix)).collect());
+        let mut images: Vec<_> = images.into_iter().filter(ours).collect();
+        images.append(self.images.get_mut().unwrap());
+        remove(&["rmi", "-f"], images);
     }
 }
 

@@ -16,6 +16,9 @@ mod decision;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
+#[path = "../engine/registry_server.rs"]
+mod registry_server;
+#[cfg(test)]
 mod shape;
 #[cfg(test)]
 #[path = "../engine/support.rs"]

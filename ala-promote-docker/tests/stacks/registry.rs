@@ -1,19 +1,16 @@
 //! Images that were built elsewhere, pulled from a real registry: Debian's `docker-registry`, beside each engine.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use ala_promote_core::config::prepare_state_dir;
 use ala_promote_core::domain::{ImageId, ImageReference, Outcome, Release, Verb};
 
 use crate::decision::Decider;
-use crate::support::{Stage, TestEngine, engines, eventually, free_port, skip};
+use crate::registry_server::Registry;
+use crate::support::{Stage, TestEngine, engines, skip};
 
 const DEPLOY: Verb = Verb::Deploy { build: true, keep_failed: false };
-const REGISTRY: &str = "docker-registry";
 /// `ops` with the password `s3cret-pass`.
 const HTPASSWD: &str = "ops:$2y$05$abcdefghijklmnopqrstuuV7fpPozvyqJfnY19y0802WTlXUm6Rjy\n";
 const LOGIN: &str = "ops:s3cret-pass";
@@ -26,8 +23,8 @@ fn registry() {
     if engines.is_empty() {
         return skip("no engine answers");
     }
-    if Command::new(REGISTRY).arg("--version").stdout(Stdio::null()).status().is_err() {
-        return skip("there is no docker-registry; Debian has a package of that name");
+    if !Registry::is_here() {
+        return;
     }
     std::thread::scope(|scope| {
         for engine in &engines {
@@ -214,7 +211,7 @@ impl Lab {
             let (_, name) = digest.repository().split_once('/').unwrap();
             let url =
                 format!("http://127.0.0.1:{}/v2/{name}/manifests/{}", self.registry.port, digest.digest());
-            let mut curl = self.registry.beside_the_engine("curl");
+            let mut curl = self.stage.engine.beside("curl");
             let done = curl
                 .args(["-sS", "--fail", "--noproxy", "*", "-u", LOGIN, "-X", "DELETE", &url])
                 .status()
@@ -264,75 +261,5 @@ impl Drop for Lab {
                 engine.try_docker(&["rmi", "-f", name]);
             }
         }
-    }
-}
-
-/// A registry that its engine reaches at 127.0.0.1, where engines speak plain HTTP.
-struct Registry {
-    port: u16,
-    folder: tempfile::TempDir,
-    /// The process of an engine that has a network of its own.
-    of: Option<String>,
-    child: Option<Child>,
-}
-
-impl Registry {
-    fn new(engine: &TestEngine) -> Self {
-        let of = (!engine.is_here).then(|| {
-            let socket = engine.environment["DOCKER_HOST"].trim_start_matches("unix://");
-            let file = Path::new(socket).with_file_name("docker.pid");
-            std::fs::read_to_string(file).unwrap().trim().to_owned()
-        });
-        Self { port: free_port(), folder: tempfile::tempdir().unwrap(), of, child: None }
-    }
-
-    /// A program in the network of the engine.
-    fn beside_the_engine(&self, program: &str) -> Command {
-        match &self.of {
-            None => Command::new(program),
-            Some(pid) => {
-                let mut command = Command::new("nsenter");
-                command.args(["--net", "--target", pid, program]);
-                command
-            }
-        }
-    }
-
-    fn start(&mut self, htpasswd: Option<&str>) {
-        let folder = self.folder.path();
-        let mut config = format!(
-            "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  \
-             delete: {{enabled: true}}\nhttp: {{addr: \"127.0.0.1:{}\"}}\n",
-            folder.join("data").display(),
-            self.port
-        );
-        if let Some(users) = htpasswd {
-            let path = folder.join("htpasswd");
-            std::fs::write(&path, users).unwrap();
-            config.push_str(&format!("auth:\n  htpasswd: {{realm: tests, path: {}}}\n", path.display()));
-        }
-        let mut file = File::create(folder.join("config.yml")).unwrap();
-        file.write_all(config.as_bytes()).unwrap();
-        let log = folder.join("log");
-        let out = File::create(&log).unwrap();
-        let mut command = self.beside_the_engine(REGISTRY);
-        command.args(["serve"]).arg(folder.join("config.yml")).stdin(Stdio::null());
-        self.child = Some(command.stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap());
-        eventually("the registry listens", || {
-            std::fs::read_to_string(&log).is_ok_and(|text| text.contains("listening on"))
-        });
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.stop();
     }
 }

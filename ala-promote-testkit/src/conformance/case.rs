@@ -191,8 +191,13 @@ pub async fn run(case: Case, subject: &dyn Subject) -> CaseResult {
 
 /// Runs every case that needs nothing but what the subject claims, one after another.
 pub async fn run_all(subject: &dyn Subject) -> Report {
+    run_some(subject, all()).await
+}
+
+/// The same for some of the cases: a part that matters now, or one of several that run side by side.
+pub async fn run_some(subject: &dyn Subject, cases: impl IntoIterator<Item = Case>) -> Report {
     let (claims, mut report) = (subject.claims(), Report::default());
-    for case in all() {
+    for case in cases {
         match case.needs.iter().find(|need| !claims.contains(need)) {
             Some(need) => report.not_claimed.push((case.name, *need)),
             None => match run(case, subject).await {
@@ -216,6 +221,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds what came of other cases.
+    pub fn add(&mut self, other: Self) {
+        self.held.extend(other.held);
+        self.not_claimed.extend(other.not_claimed);
+        self.violated.extend(other.violated);
+    }
+
     /// Ends the test unless every case that was run held.
     ///
     /// # Panics

@@ -65,9 +65,13 @@ pub async fn a_dump_is_what_its_manifest_says(f: &Fixture) -> CaseResult {
     let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     same(&manifest.sha256, &sha256, "its SHA-256")?;
     same(&manifest.file, &file, "its file")?;
-    same(&(std::fs::metadata(&file)?.permissions().mode() & 0o777), &0o600, "its mode")?;
-    let beside = std::fs::read(f.scratch.join("backup.sql.manifest.json"))?;
-    let beside: BackupManifest = serde_json::from_slice(&beside).map_err(std::io::Error::from)?;
+    let beside = f.scratch.join("backup.sql.manifest.json");
+    for file in [&file, &beside] {
+        let mode = std::fs::metadata(file)?.permissions().mode() & 0o777;
+        same(&mode, &0o600, &format!("the mode of {}", file.display()))?;
+    }
+    let beside: BackupManifest =
+        serde_json::from_slice(&std::fs::read(beside)?).map_err(std::io::Error::from)?;
     same(&beside, &manifest, "the manifest beside it")
 }
 

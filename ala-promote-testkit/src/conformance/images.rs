@@ -57,10 +57,14 @@ pub async fn tag_of_an_unknown_image_is_refused_and_changes_nothing(f: &Fixture)
     same(&named(f, &f.other).await?, &image, "the reference")
 }
 
-/// Ensures that the reference names nothing.
+/// Ensures that the reference names nothing; another one of the same image does.
 pub async fn untag_ends_the_reference(f: &Fixture) -> CaseResult {
-    f.backend.images().untag(&f.other).await?;
-    same(&f.backend.images().resolve(&f.other).await?, &None, "the reference")
+    let (images, free) = (f.backend.images(), f.free("also")?);
+    let image = named(f, &f.other).await?;
+    images.tag(&image.id, &free).await?;
+    images.untag(&f.other).await?;
+    same(&images.resolve(&f.other).await?, &None, "the reference")?;
+    same(&named(f, &free).await?, &image, "another reference")
 }
 
 /// Succeeds when it named nothing.

@@ -11,6 +11,8 @@
 //! # }
 //! ```
 //!
+//! Where fixtures take their time, as on a real engine, parts of them may run side by side ([`run_some`]).
+//!
 //! Each case is a plain async function over a [`Fixture`] of its own, so that it can be called alone too. A subject says
 //! what its backend can do ([`Claim`]); cases about anything else are not run, and the [`Report`] names them. Which case
 //! holds which sentence of the ports' documentation is listed in [`contract`].
@@ -33,7 +35,7 @@ pub mod source;
 pub mod stacks;
 pub mod witness;
 
-pub use case::{Case, CaseResult, Miss, Report, all, run, run_all};
+pub use case::{Case, CaseResult, Miss, Report, all, run, run_all, run_some};
 pub use claim::{Accident, Claim, Guard};
 pub use memory::MemorySubject;
 pub use subject::{Fixture, Subject};

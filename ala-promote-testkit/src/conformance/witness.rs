@@ -62,11 +62,13 @@ pub async fn what_is_forgotten_is_gone(f: &Fixture) -> CaseResult {
     same(&f.backend.witness().read(&other).await?, &Some(note(f, 2)), "the other folder's note")
 }
 
-/// Each folder has its own.
+/// Each folder has its own, also where one is a copy of the other.
 pub async fn folders_have_their_own_notes(f: &Fixture) -> CaseResult {
-    let other = f.scratch.join("other");
-    f.backend.witness().write(&f.scratch, &note(f, 1)).await?;
-    f.backend.witness().write(&other, &note(f, 2)).await?;
+    let (other, copy) = (f.scratch.join("other"), f.scratch.join("copy"));
+    for (folder, seq) in [(&f.scratch, 1), (&other, 2), (&copy, 1)] {
+        f.backend.witness().write(folder, &note(f, seq)).await?;
+    }
     same(&f.backend.witness().read(&f.scratch).await?, &Some(note(f, 1)), "the first folder's note")?;
-    same(&f.backend.witness().read(&other).await?, &Some(note(f, 2)), "the second folder's note")
+    same(&f.backend.witness().read(&other).await?, &Some(note(f, 2)), "the second folder's note")?;
+    same(&f.backend.witness().read(&copy).await?, &Some(note(f, 1)), "the copy's note")
 }

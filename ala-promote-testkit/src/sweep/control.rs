@@ -4,19 +4,22 @@
 
 mod by_tag;
 mod careless;
+mod harmful;
 mod remembering;
 mod unlocked;
 
 use std::fmt;
 use std::sync::Arc;
 
-use ala_promote_core::backend::Backend;
+use ala_promote_core::backend::{Backend, BackendErrorKind};
 
 use self::by_tag::ByTag;
 use self::careless::{Hopeful, NoPins, Undoing};
+use self::harmful::{Careless, CutDumps, Slip, UndoAddsUp, WaitsForLock};
 use self::remembering::Remembering;
 use self::unlocked::Unlocked;
-use super::{Durability, Invariant, Rig, Scenario};
+use super::{Durability, Extent, Invariant, Rig, Scenario};
+use crate::faults::Fate;
 use crate::patched::Patched;
 
 /// One promise, broken.
@@ -39,11 +42,23 @@ pub enum Control {
     TagsForIdentities,
     /// A service counts as healthy without a look at its container.
     HealthWithoutLook,
+    /// A dump that was cut counts as a backup.
+    CutBackup,
+    /// An undo that is done twice is not what it is when it is done once.
+    UndoAddsUp,
+    /// That an operation ended is read by nobody.
+    EndForgotten,
+    /// Something is waited for without a limit.
+    NoLimit,
+    /// Starting services restarts others.
+    OthersRestarted,
+    /// What is to be cleared away stays.
+    NothingCleared,
 }
 
 impl Control {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::NoSync,
         Self::NoRecordBeforeEffect,
         Self::NoPin,
@@ -52,19 +67,41 @@ impl Control {
         Self::NoLock,
         Self::TagsForIdentities,
         Self::HealthWithoutLook,
+        Self::CutBackup,
+        Self::UndoAddsUp,
+        Self::EndForgotten,
+        Self::NoLimit,
+        Self::OthersRestarted,
+        Self::NothingCleared,
     ];
 
-    /// The promise that it breaks: what a sweep must find.
+    /// The promises that are not kept with it: what a sweep must find, and nothing else. The first is the one that it is
+    /// about; the others go with it, as one who forgets what was begun can't put it back.
     #[must_use]
-    pub fn breaks(self) -> Invariant {
+    pub fn breaks(self) -> &'static [Invariant] {
+        use Invariant as I;
         match self {
-            Self::NoSync | Self::NoRecordBeforeEffect => Invariant::RecordBeforeEffect,
-            Self::NoPin => Invariant::RollbackImagePinned,
+            Self::NoSync => &[I::RecordBeforeEffect, I::AllOldOrAllNew, I::NothingLeftBehind, I::LifeGoesOn],
+            Self::NoRecordBeforeEffect => &[
+                I::RecordBeforeEffect,
+                I::AllOldOrAllNew,
+                I::OutcomeIsTrue,
+                I::EveryChangeRecorded,
+                I::NothingLeftBehind,
+                I::LifeGoesOn,
+            ],
+            Self::NoPin => &[I::RollbackImagePinned, I::AllOldOrAllNew, I::OutcomeIsTrue],
             Self::UndoErrorIgnored | Self::TagsForIdentities | Self::HealthWithoutLook => {
-                Invariant::OutcomeIsTrue
+                &[I::OutcomeIsTrue, I::AllOldOrAllNew]
             }
-            Self::NoSecondLook => Invariant::PlanStillTrue,
-            Self::NoLock => Invariant::OneMutator,
+            Self::NoSecondLook => &[I::PlanStillTrue, I::AllOldOrAllNew, I::OutcomeIsTrue],
+            Self::NoLock => &[I::OneMutator],
+            Self::CutBackup => &[I::BackupBeforeChange],
+            Self::UndoAddsUp => &[I::UndoTwiceIsOnce, I::OutcomeIsTrue],
+            Self::EndForgotten => &[I::RecoverIsIdempotent, I::LifeGoesOn],
+            Self::NoLimit => &[I::NothingWaitsForEver],
+            Self::OthersRestarted => &[I::OthersUntouched, I::RecordBeforeEffect],
+            Self::NothingCleared => &[I::NothingLeftBehind],
         }
     }
 
@@ -74,8 +111,21 @@ impl Control {
         match self {
             Self::NoSecondLook => Scenario::promote_after_a_change(),
             Self::UndoErrorIgnored | Self::HealthWithoutLook => Scenario::promote_that_fails(),
+            Self::UndoAddsUp => Scenario::promote_with_hooks(),
             Self::NoPin => Scenario::adopt(),
             _ => Scenario::promote(),
+        }
+    }
+
+    /// The faults that show it: most need none.
+    #[must_use]
+    pub fn extent(self) -> Extent {
+        match self {
+            Self::NoSync | Self::NoRecordBeforeEffect | Self::UndoAddsUp => {
+                Extent::of_changes(Fate::CrashAfter)
+            }
+            Self::UndoErrorIgnored => Extent::of_changes(Fate::FailBefore(BackendErrorKind::Failed)),
+            _ => Extent::without_faults(),
         }
     }
 
@@ -105,6 +155,21 @@ impl Control {
                 let hopeful = Hopeful::new(faulty.clone());
                 shared(Patched::new(faulty).with_probe(hopeful))
             }),
+            Self::CutBackup => honest.around(|faulty, _| {
+                let cut = CutDumps::new(faulty.clone());
+                shared(Patched::new(faulty).with_database(cut))
+            }),
+            Self::UndoAddsUp => honest.around(|faulty, _| {
+                let adds_up = UndoAddsUp::new(faulty.clone());
+                shared(Patched::new(faulty).with_hooks(adds_up))
+            }),
+            Self::EndForgotten => honest.without_ends(),
+            Self::NoLimit => honest.around(|faulty, _| {
+                let waits = WaitsForLock::new(faulty.clone());
+                shared(Patched::new(faulty).with_lock(waits))
+            }),
+            Self::OthersRestarted => careless(Slip::RestartsDatabase),
+            Self::NothingCleared => careless(Slip::KeepsSnapshots),
         }
     }
 
@@ -120,6 +185,12 @@ impl Control {
             Self::NoLock => "no-lock",
             Self::TagsForIdentities => "tags-for-identities",
             Self::HealthWithoutLook => "health-without-look",
+            Self::CutBackup => "cut-backup",
+            Self::UndoAddsUp => "undo-adds-up",
+            Self::EndForgotten => "end-forgotten",
+            Self::NoLimit => "no-limit",
+            Self::OthersRestarted => "others-restarted",
+            Self::NothingCleared => "nothing-cleared",
         }
     }
 }
@@ -128,6 +199,13 @@ impl fmt::Display for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+fn careless(slip: Slip) -> Rig {
+    Rig::honest().around(move |faulty, world| {
+        let careless = Careless::new(faulty.clone(), world, slip);
+        shared(Patched::new(faulty).with_stacks(careless))
+    })
 }
 
 fn shared(backend: impl Backend + 'static) -> Arc<dyn Backend> {

@@ -193,6 +193,7 @@ impl Host {
             medium: self.ledger.open_again(),
             world: self.world.clone(),
             notes: self.notes.clone(),
+            reads_ends: self.rig.reads_ends,
         };
         let journal = Journal::open(Box::new(store));
         let journal = journal.map_err(|source| EngineError::Ledger { started: false, source })?;

@@ -35,6 +35,8 @@ pub struct Rig {
     pub(super) of_engine: OfEngine,
     pub(super) of_plan: OfPlan,
     pub(super) durability: Durability,
+    /// Whether a process reads that operations ended which began on this host.
+    pub(super) reads_ends: bool,
 }
 
 impl Rig {
@@ -46,6 +48,7 @@ impl Rig {
             of_engine: Arc::new(|builder| builder),
             of_plan: Arc::new(|_| {}),
             durability: Durability::EachWrite,
+            reads_ends: true,
         }
     }
 
@@ -78,6 +81,11 @@ impl Rig {
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
+    }
+
+    /// Lets no process read that an operation of another one ended.
+    pub(super) fn without_ends(self) -> Self {
+        Self { reads_ends: false, ..self }
     }
 }
 

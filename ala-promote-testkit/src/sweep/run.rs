@@ -10,7 +10,7 @@ use super::host::request;
 use super::random::Random;
 use super::timeline::{Operation, Timeline};
 use super::{Case, Ended, Fault, Host, Invariant, Report, Rig, Scenario, Second, SweepError, Violation};
-use crate::faults::{CallRecord, FaultPlan};
+use crate::faults::{CallRecord, Fate, FaultPlan};
 use crate::memory::SourceCommit;
 
 /// How often it is recovered at most: a recovery without faults leaves nothing to recover.
@@ -19,10 +19,18 @@ const RECOVERIES: usize = 3;
 /// Which cases are run.
 #[derive(Debug, Clone)]
 pub struct Extent {
+    singles: Singles,
     nth: usize,
     pairs: Pairs,
     seed: u64,
     only: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Singles {
+    All,
+    None,
+    OfChanges(Fate),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +44,19 @@ impl Extent {
     /// Every single fault.
     #[must_use]
     pub fn singles() -> Self {
-        Self { nth: 1, pairs: Pairs::None, seed: 1, only: None }
+        Self { singles: Singles::All, nth: 1, pairs: Pairs::None, seed: 1, only: None }
+    }
+
+    /// The operation without any fault, once.
+    #[must_use]
+    pub fn without_faults() -> Self {
+        Self { singles: Singles::None, ..Self::singles() }
+    }
+
+    /// That fate, for each call in turn that changes something.
+    #[must_use]
+    pub fn of_changes(fate: Fate) -> Self {
+        Self { singles: Singles::OfChanges(fate), ..Self::singles() }
     }
 
     /// One case alone, as [`Case`] is written. It may be of any scenario: where it is another one than the sweep's,
@@ -154,7 +174,7 @@ impl Sweep {
         }
         let mut random = Random::new(extent.seed);
         self.run_case(&self.case(None, None), &mut report).await?;
-        for first in self.singles().into_iter().step_by(extent.nth) {
+        for first in self.singles(extent.singles).into_iter().step_by(extent.nth) {
             let chances = self.run_case(&self.case(Some(first), None), &mut report).await?;
             let all: Vec<Second> = chances.seconds().collect();
             let seconds: Vec<Second> = match extent.pairs {
@@ -185,9 +205,15 @@ impl Sweep {
         Case { scenario: self.scenario.name.to_owned(), first, second }
     }
 
-    fn singles(&self) -> Vec<Fault> {
-        let calls = self.ends.calls.iter().flat_map(Fault::of_call);
-        calls.chain((1..=self.ends.writes).flat_map(Fault::of_write)).collect()
+    fn singles(&self, which: Singles) -> Vec<Fault> {
+        match which {
+            Singles::None => Vec::new(),
+            Singles::OfChanges(fate) => {
+                let changes = self.ends.calls.iter().filter(|call| call.changes);
+                changes.map(|call| Fault::Call(call.number, fate)).collect()
+            }
+            Singles::All => faults_of(&self.ends.calls, self.ends.writes),
+        }
     }
 
     /// Runs one case, and checks all that is promised.

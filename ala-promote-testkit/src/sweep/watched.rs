@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ala_promote_core::ledger::{
-    Entry, Follower, Head, LedgerError, LedgerId, LedgerStore, MemoryLedger, Verdict,
+    Body, Entry, FollowError, Follower, Head, LedgerError, LedgerId, LedgerStore, MemoryLedger, Record,
+    Sha256Digest, Verdict,
 };
+use serde_json::value::RawValue;
 
 use crate::faults::FaultyLedger;
 use crate::memory::MemoryBackend;
@@ -35,8 +37,37 @@ impl Notes {
         self.lock().lengths.clone()
     }
 
+    fn is_of_this_host(&self, seq: u64) -> bool {
+        self.lock().moments.contains_key(&seq)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Passes over the ends of operations.
+struct WithoutEnds<'a> {
+    inner: &'a mut dyn Follower,
+    notes: &'a Notes,
+}
+
+impl Follower for WithoutEnds<'_> {
+    fn reset(&mut self) {
+        self.inner.reset();
+    }
+    fn restore(&mut self, view: &RawValue) -> Result<(), FollowError> {
+        self.inner.restore(view)
+    }
+    fn apply(&mut self, record: &Record<&RawValue>, hash: Sha256Digest) -> Result<(), FollowError> {
+        let is_end = matches!(record.typed::<Body>()?.body, Body::OperationEnded { .. });
+        if is_end && self.notes.is_of_this_host(record.seq) {
+            return Ok(());
+        }
+        self.inner.apply(record, hash)
+    }
+    fn snapshot(&self) -> Result<Box<RawValue>, FollowError> {
+        self.inner.snapshot()
     }
 }
 
@@ -47,6 +78,8 @@ pub(super) struct Watched {
     pub(super) medium: MemoryLedger,
     pub(super) world: MemoryBackend,
     pub(super) notes: Notes,
+    /// Whether it is read that operations ended, of those that ended since the host was made.
+    pub(super) reads_ends: bool,
 }
 
 impl LedgerStore for Watched {
@@ -57,7 +90,10 @@ impl LedgerStore for Watched {
         self.inner.head()
     }
     fn refresh(&self, follower: &mut dyn Follower) -> Result<Head, LedgerError> {
-        self.inner.refresh(follower)
+        match self.reads_ends {
+            true => self.inner.refresh(follower),
+            false => self.inner.refresh(&mut WithoutEnds { inner: follower, notes: &self.notes }),
+        }
     }
     fn append(&self, entry: &Entry, follower: &mut dyn Follower) -> Result<Head, LedgerError> {
         let (before, moments) = (self.inner.head().seq, self.world.moments());

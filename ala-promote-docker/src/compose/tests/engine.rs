@@ -185,14 +185,17 @@ async fn tags_of_the_file_are_not_moved() {
 #[tokio::test]
 async fn a_failed_build_ends_with_its_last_lines() {
     let Some(lab) = Lab::new(STACK).await else { return };
+    let missing = format!("/no-{}", lab.name);
     lab.folder.write(
         "app/Dockerfile",
-        "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"cat\", \"/no-such-file\"]\n",
+        &format!("FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"cat\", \"{missing}\"]\n"),
     );
     let error = lab.build(&["web"], &Call::silent()).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Failed);
-    assert!(error.to_string().contains("/no-such-file"), "{error}");
+    assert!(error.to_string().contains(&missing), "{error}");
     assert!(error.to_string().lines().count() <= 21, "{error}");
+    let left = docker(&["ps", "-a", "--no-trunc", "--format", "{{.Command}}"]);
+    assert!(!left.contains(&missing), "the container of the step is left: {left}");
     let error = lab.build(&["worker"], &Call::silent()).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Invalid);
     assert!(error.to_string().contains("`worker` has no `build`"), "{error}");
