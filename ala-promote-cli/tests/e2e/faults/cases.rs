@@ -12,14 +12,16 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Of these cases, in their order: the one that is asked for by name, all where everything is to be tried, else this
-/// many. Which ones depends on the seed; each engine takes others, while there are any.
+/// Of these cases, in their order: the one that is asked for by name; where everything is to be tried, those whose turn it
+/// is on this engine, so that each runs on one of the engines; else this many. Which ones depends on the seed; each engine
+/// takes others, while there are any.
 pub(super) fn chosen(engine: &EngineEnv, all: Vec<String>, share: usize) -> Vec<String> {
     if let Some(only) = variable("ALA_PROMOTE_CASE") {
         return all.into_iter().filter(|case| *case == only).collect();
     }
     if is_torture() {
-        return all;
+        let is_here = |(number, _): &(usize, String)| number % engines() == place(engine);
+        return all.into_iter().enumerate().filter(is_here).map(|(_, case)| case).collect();
     }
     let seed = variable("ALA_PROMOTE_SEED").unwrap_or_else(|| "1".to_owned());
     let mut shuffled = all.clone();
@@ -44,10 +46,19 @@ pub(super) fn is_turn_of(engine: &EngineEnv, scenario: &str) -> bool {
 
 /// Which of the engines it is, of those that tests run on.
 fn place(engine: &EngineEnv) -> usize {
-    let listed = variable("ALA_PROMOTE_TEST_ENGINES").unwrap_or_default();
     let is_it =
-        |entry: &str| entry.split('|').next() == engine.variables.get("DOCKER_HOST").map(String::as_str);
-    listed.split(';').position(is_it).map_or(0, |place| place + 1)
+        |entry: &String| entry.split('|').next() == engine.variables.get("DOCKER_HOST").map(String::as_str);
+    further().iter().position(is_it).map_or(0, |place| place + 1)
+}
+
+fn engines() -> usize {
+    1 + further().len()
+}
+
+/// The engines that are listed besides the one of the environment.
+fn further() -> Vec<String> {
+    let listed = variable("ALA_PROMOTE_TEST_ENGINES").unwrap_or_default();
+    listed.split(';').filter(|entry| !entry.is_empty()).map(ToOwned::to_owned).collect()
 }
 
 /// A case at work. If it fails, the line that runs it alone is printed.

@@ -1,8 +1,8 @@
 //! What goes wrong in the middle, on real engines: the process is killed, its disk is full or fails. Whatever it was,
 //! after `recover` all is on the old release or all on the new one, as the engine itself tells.
 //!
-//! A sample of the cases runs by default, of one kind of operation on each engine; another one: `ALA_PROMOTE_SEED=7`; all:
-//! `ALA_PROMOTE_TORTURE=1`. A case that fails prints the line that runs it alone.
+//! A sample of the cases runs by default, of one kind of operation on each engine; another one: `ALA_PROMOTE_SEED=7`; all,
+//! each on one of the engines: `ALA_PROMOTE_TORTURE=1`. A case that fails prints the line that runs it alone.
 
 mod cases;
 mod load;

@@ -5,7 +5,6 @@ use super::cases::{Case, Tally, chosen, is_turn_of};
 use super::load::Load;
 use super::stage::{NEW, OLD, Stage, expect_tags, promoted};
 use super::traced::{Fault, call_with, records};
-use crate::is_torture;
 use crate::script::{Called, call, running, started_until};
 
 /// How many cases of an operation run by default on each engine, each on another one.
@@ -64,10 +63,6 @@ fn moves(stage: &Stage, scenario: &str, line: &[&str], records: usize, before: &
         expect_true(&said, found == before);
         assert_eq!(load.settled(), found);
         assert_eq!(running(sample, Staging), staging, "staging was touched");
-        if is_torture() {
-            bring_to(stage, before);
-            call(sample, line).expect(0, &[]);
-        }
         tally.count();
         println!("{name}: runs {found}");
     }
