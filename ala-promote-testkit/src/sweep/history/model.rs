@@ -85,7 +85,11 @@ impl Model {
                     entry.request.as_ref().is_some_and(|request| request.environment.as_str() == environment)
                 };
                 match view.history.iter().rev().find(of_it).map(|entry| &entry.end) {
-                    _ if is_open || before.is_back(&now) => Vec::new(),
+                    _ if is_open => {
+                        self.is_tested(environment, &view, &now);
+                        Vec::new()
+                    }
+                    _ if before.is_back(&now) => Vec::new(),
                     Some(HistoryEnd::Outcome(Outcome::Committed { .. })) => self
                         .committed(environment, &view, &before, &now)
                         .map_or_else(Vec::new, |how| untrue(&how)),
@@ -130,10 +134,20 @@ impl Model {
         if before.tested.as_ref().is_some_and(|tested| !tested.values().all(has)) {
             return Some("what runs is not what was tested".to_owned());
         }
-        if environment == "staging" {
+        self.is_tested(environment, view, now);
+        None
+    }
+
+    /// What staging runs was found to work, if it is the release that the record has for it. That record may stand though
+    /// the operation is not done: what is left to do then is to clear up.
+    fn is_tested(&mut self, environment: &str, view: &LedgerView, now: &Look) {
+        let current = view.environments.iter().find(|(name, _)| name.as_str() == environment);
+        let Some(release) = current.and_then(|(name, _)| view.current(name)) else { return };
+        let runs = now.images();
+        let is_run = |id: &ImageId| runs.values().any(|runs| runs == id);
+        if environment == "staging" && release.images.values().all(|image| is_run(&image.identity.id)) {
             self.tested = runs;
         }
-        None
     }
 }
 
