@@ -1,5 +1,6 @@
 //! Images that were built elsewhere and are pulled.
 
+use ala_promote_core::backend::Backend as _;
 use ala_promote_core::domain::{ImageId, ServiceName, Verb};
 use ala_promote_core::plan::Action;
 
@@ -80,6 +81,25 @@ async fn an_image_that_is_gone_comes_back_by_its_digest_or_nothing_changes() {
     let before = (host.production(), host.world.state().references.clone());
     rolled_back(host.operate("production", Verb::Promote).await);
     assert_eq!((host.production(), host.world.state().references.clone()), before);
+}
+
+#[tokio::test]
+async fn an_image_that_came_back_without_a_name_can_be_promoted() {
+    let host = host();
+    let first = pushed(&host, "first");
+    let tag = host.deploy("second").await;
+    // As a promotion leaves it that brought it back, and was taken back itself.
+    host.world.act("untag", |state| state.references.retain(|_, named| named != &first)).unwrap();
+    host.promote().await;
+    assert_eq!((runs(&host, "production"), host.current("production")), (first, tag));
+
+    // A name that is given to another image is a question.
+    let second = pushed(&host, "second");
+    host.deploy("third").await;
+    let named = host.world.image("postgres:15").unwrap();
+    host.world.images().tag(&named, &STAGING.parse().unwrap()).await.unwrap();
+    let refused = host.plan("production", Verb::Promote).await.unwrap_err().to_string();
+    assert!(refused.contains(&format!("{STAGING} is not what was tested")), "{refused} of {second}");
 }
 
 #[tokio::test]

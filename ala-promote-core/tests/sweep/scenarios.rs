@@ -77,6 +77,26 @@ async fn of_a_promotion_of_what_has_changed() {
 }
 
 #[tokio::test]
+async fn of_a_promotion_with_several_databases() {
+    swept(Scenario::promote_of_databases(), Extent::singles().every_nth(4)).await;
+}
+
+#[tokio::test]
+async fn of_a_deployment_that_is_pulled() {
+    swept(Scenario::deploy_pulled(), Extent::singles().every_nth(4)).await;
+}
+
+#[tokio::test]
+async fn of_a_deployment_that_is_pulled_and_fails() {
+    swept(Scenario::deploy_pulled_that_fails(), Extent::singles().every_nth(4)).await;
+}
+
+#[tokio::test]
+async fn of_a_promotion_that_is_pulled() {
+    swept(Scenario::promote_pulled(), Extent::singles().every_nth(4)).await;
+}
+
+#[tokio::test]
 async fn of_a_rollback() {
     swept(Scenario::rollback(), Extent::singles().every_nth(3)).await;
 }

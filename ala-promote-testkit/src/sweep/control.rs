@@ -15,7 +15,7 @@ use ala_promote_core::backend::{Backend, BackendErrorKind};
 
 use self::by_tag::ByTag;
 use self::careless::{Hopeful, NoPins, Undoing};
-use self::harmful::{Careless, CutDumps, Slip, UndoAddsUp, WaitsForLock};
+use self::harmful::{Careless, DumpSlip, Dumps, Slip, UndoAddsUp, WaitsForLock};
 use self::remembering::Remembering;
 use self::unlocked::Unlocked;
 use super::{Durability, Extent, Invariant, Rig, Scenario};
@@ -44,6 +44,8 @@ pub enum Control {
     HealthWithoutLook,
     /// A dump that was cut counts as a backup.
     CutBackup,
+    /// Of several databases, one is backed up.
+    OneBackupForAll,
     /// An undo that is done twice is not what it is when it is done once.
     UndoAddsUp,
     /// That an operation ended is read by nobody.
@@ -58,7 +60,7 @@ pub enum Control {
 
 impl Control {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoSync,
         Self::NoRecordBeforeEffect,
         Self::NoPin,
@@ -68,6 +70,7 @@ impl Control {
         Self::TagsForIdentities,
         Self::HealthWithoutLook,
         Self::CutBackup,
+        Self::OneBackupForAll,
         Self::UndoAddsUp,
         Self::EndForgotten,
         Self::NoLimit,
@@ -96,7 +99,7 @@ impl Control {
             }
             Self::NoSecondLook => &[I::PlanStillTrue, I::AllOldOrAllNew, I::OutcomeIsTrue],
             Self::NoLock => &[I::OneMutator],
-            Self::CutBackup => &[I::BackupBeforeChange],
+            Self::CutBackup | Self::OneBackupForAll => &[I::BackupBeforeChange],
             Self::UndoAddsUp => &[I::UndoTwiceIsOnce, I::OutcomeIsTrue],
             Self::EndForgotten => &[I::RecoverIsIdempotent, I::LifeGoesOn],
             Self::NoLimit => &[I::NothingWaitsForEver],
@@ -113,6 +116,7 @@ impl Control {
             Self::UndoErrorIgnored | Self::HealthWithoutLook => Scenario::promote_that_fails(),
             Self::UndoAddsUp => Scenario::promote_with_hooks(),
             Self::NoPin => Scenario::adopt(),
+            Self::OneBackupForAll => Scenario::promote_of_databases(),
             _ => Scenario::promote(),
         }
     }
@@ -155,10 +159,8 @@ impl Control {
                 let hopeful = Hopeful::new(faulty.clone());
                 shared(Patched::new(faulty).with_probe(hopeful))
             }),
-            Self::CutBackup => honest.around(|faulty, _| {
-                let cut = CutDumps::new(faulty.clone());
-                shared(Patched::new(faulty).with_database(cut))
-            }),
+            Self::CutBackup => dumping(DumpSlip::Cut),
+            Self::OneBackupForAll => dumping(DumpSlip::OneForAll),
             Self::UndoAddsUp => honest.around(|faulty, _| {
                 let adds_up = UndoAddsUp::new(faulty.clone());
                 shared(Patched::new(faulty).with_hooks(adds_up))
@@ -186,6 +188,7 @@ impl Control {
             Self::TagsForIdentities => "tags-for-identities",
             Self::HealthWithoutLook => "health-without-look",
             Self::CutBackup => "cut-backup",
+            Self::OneBackupForAll => "one-backup-for-all",
             Self::UndoAddsUp => "undo-adds-up",
             Self::EndForgotten => "end-forgotten",
             Self::NoLimit => "no-limit",
@@ -199,6 +202,13 @@ impl fmt::Display for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+fn dumping(slip: DumpSlip) -> Rig {
+    Rig::honest().around(move |faulty, _| {
+        let dumps = Dumps::new(faulty.clone(), slip);
+        shared(Patched::new(faulty).with_database(dumps))
+    })
 }
 
 fn careless(slip: Slip) -> Rig {

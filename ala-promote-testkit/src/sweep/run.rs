@@ -8,10 +8,11 @@ use super::ends::Ends;
 use super::folder::Remembered;
 use super::host::request;
 use super::random::Random;
+use super::scenario::push;
 use super::timeline::{Operation, Timeline};
 use super::{Case, Ended, Fault, Host, Invariant, Report, Rig, Scenario, Second, SweepError, Violation};
 use crate::faults::{CallRecord, Fate, FaultPlan};
-use crate::memory::SourceCommit;
+use crate::memory::{ImageBehaviour, SourceCommit};
 
 /// How often it is recovered at most: a recovery without faults leaves nothing to recover.
 const RECOVERIES: usize = 3;
@@ -298,7 +299,7 @@ impl Sweep {
         violations.extend(left_behind(host));
         violations.extend(recorded(timeline));
         for operation in timeline.operations.values() {
-            violations.extend(operation.backup.as_ref().and_then(|backup| is_what_it_says(backup).err()));
+            violations.extend(operation.backups.iter().filter_map(|backup| is_what_it_says(backup).err()));
         }
         violations.extend(again_changes_nothing(host, timeline).await?);
         violations.extend(self.life_goes_on(host, is_old).await?);
@@ -323,6 +324,7 @@ impl Sweep {
         }
         if !self.ends.is_to_commit() {
             host.by_hand(|world| world.commit(SourceCommit::new("mended")));
+            push(host, "mended", ImageBehaviour::default())?;
             let deploy = request("staging", Verb::Deploy { build: true, keep_failed: false })?;
             let ended = host.operate(&deploy).await;
             return match ended {
@@ -382,7 +384,7 @@ fn faults_of(calls: &[CallRecord], writes: u64) -> Vec<Fault> {
 #[derive(Debug, PartialEq, Eq)]
 struct Untouched {
     others: Vec<(String, u64)>,
-    database: Vec<(String, u64)>,
+    databases: Vec<(String, u64)>,
     rows: Vec<Vec<String>>,
 }
 
@@ -395,8 +397,9 @@ impl Untouched {
         };
         Self {
             others: started(&|c| c.stack.environment != *environment),
-            database: started(&|c| {
-                c.stack.environment.as_str() == "production" && c.service.as_str() == "db"
+            databases: started(&|c| {
+                let key = (c.stack.project.clone(), c.service.clone());
+                c.stack.environment.as_str() == "production" && state.databases.contains_key(&key)
             }),
             rows: state.databases.values().filter(|rows| !rows.is_empty()).cloned().collect(),
         }
@@ -411,8 +414,8 @@ impl Untouched {
         if !self.others.iter().all(is_so) {
             return broken("containers of another environment were replaced or restarted");
         }
-        if !self.database.iter().all(is_so) {
-            return broken("production's database was replaced or restarted");
+        if !self.databases.iter().all(is_so) {
+            return broken("a database of production was replaced or restarted");
         }
         if self.rows != rows { broken("rows of a database are others") } else { None }
     }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ala_promote_core::config::{HookSettings, HookedVerb, Place};
+use ala_promote_core::config::{DatabaseChoice, DatabaseSettings, HookSettings, HookedVerb, Place};
 use ala_promote_core::domain::{Hook, HookMoment, Outcome, Verb};
 use ala_promote_core::plan::StageKind;
 use futures_util::FutureExt as _;
@@ -82,6 +82,10 @@ impl Scenario {
             Self::promote_with_hooks(),
             Self::promote_cancelled(),
             Self::promote_after_a_change(),
+            Self::promote_of_databases(),
+            Self::deploy_pulled(),
+            Self::deploy_pulled_that_fails(),
+            Self::promote_pulled(),
             Self::rollback(),
         ]
     }
@@ -214,6 +218,61 @@ impl Scenario {
         })
     }
 
+    /// Production has two databases, and both are to be backed up.
+    #[must_use]
+    pub fn promote_of_databases() -> Self {
+        Self::new("promote-of-databases", "production", Verb::Promote, async || {
+            let mut host = promotable(SourceCommit::new("third")).await?;
+            add_reports(&host)?;
+            let listed = |service: &str| Ok::<_, SweepError>(DatabaseSettings::Service(service.parse()?));
+            let mut settings = host.settings().clone();
+            settings.backup.database = DatabaseChoice::Listed(vec![listed("db")?, listed("reports")?]);
+            host.set_settings(settings);
+            Ok(host)
+        })
+    }
+
+    /// A release of images that were built elsewhere, after another one of such.
+    #[must_use]
+    pub fn deploy_pulled() -> Self {
+        Self::new("deploy-pulled", "staging", DEPLOY, async || {
+            let host = pulled().await?;
+            push(&host, "third", ImageBehaviour::default())?;
+            Ok(host)
+        })
+    }
+
+    /// The same with images that fail.
+    #[must_use]
+    pub fn deploy_pulled_that_fails() -> Self {
+        Self::new("deploy-pulled-that-fails", "staging", DEPLOY, async || {
+            let host = pulled().await?;
+            push(&host, "bad", ImageBehaviour::UnhealthyIn("staging".parse()?))?;
+            Ok(host)
+        })
+    }
+
+    /// A promotion of images that were pulled and tested, and are gone from the engine, while their tags moved on.
+    #[must_use]
+    pub fn promote_pulled() -> Self {
+        Self::new("promote-pulled", "production", Verb::Promote, async || {
+            let host = pulled().await?;
+            committed(&host, "production", Verb::Promote).await?;
+            push(&host, "third", ImageBehaviour::default())?;
+            committed(&host, "staging", DEPLOY).await?;
+            push(&host, "fourth", ImageBehaviour::default())?;
+            host.by_hand(|world| {
+                world.act("docker compose down, docker image prune", |state| {
+                    state.containers.retain(|_, c| c.stack.environment.as_str() == "production");
+                    let used: Vec<_> = state.containers.values().map(|c| c.image.clone()).collect();
+                    state.references.retain(|_, id| used.contains(id));
+                    state.images.retain(|id, _| used.contains(id));
+                })
+            })?;
+            Ok(host)
+        })
+    }
+
     /// Back to the release before.
     #[must_use]
     pub fn rollback() -> Self {
@@ -270,6 +329,68 @@ async fn promotable(commit: SourceCommit) -> Result<Host, SweepError> {
     host.by_hand(|world| world.commit(commit));
     committed(&host, "staging", DEPLOY).await?;
     Ok(host)
+}
+
+/// What is pulled, where anything is: a service's image, without its tag.
+const PULLED: [(&str, &str); 3] = [
+    ("backend", "registry.example.com/team/api"),
+    ("worker", "registry.example.com/team/api"),
+    ("frontend", "registry.example.com/team/web"),
+];
+
+/// The document's stack with images that are built elsewhere, of which a first one runs in staging.
+async fn pulled() -> Result<Host, SweepError> {
+    let host = Host::new(MemoryBackend::ala_medical())?;
+    host.by_hand(|world| world.insert_row("production", "db", "a patient"));
+    for environment in ["staging", "production"] {
+        host.by_hand(|world| {
+            world.edit(environment, |e| {
+                for (service, image) in PULLED {
+                    e.service(service).without_build().image(&format!("{image}:{environment}"));
+                }
+            })
+        })?;
+    }
+    push(&host, "second", ImageBehaviour::default())?;
+    committed(&host, "staging", DEPLOY).await?;
+    Ok(host)
+}
+
+/// Somebody pushes a version of all that is pulled to staging.
+pub(super) fn push(host: &Host, version: &str, behaviour: ImageBehaviour) -> Result<(), SweepError> {
+    for (_, image) in PULLED {
+        let pushed = host.by_hand(|world| {
+            let digest = world.push(&format!("{image}:staging"), &format!("{image} {version}"))?;
+            world.act("it behaves", |state| {
+                state.registry.images.entry(digest).and_modify(|image| image.behaviour = behaviour.clone());
+            })
+        });
+        pushed?;
+    }
+    Ok(())
+}
+
+/// Adds to production a second database, which runs.
+fn add_reports(host: &Host) -> Result<(), SweepError> {
+    host.by_hand(|world| {
+        world.edit("production", |e| {
+            e.service("reports").image("postgres:15").postgres("reports", "ala");
+        })
+    })?;
+    let service = "reports".parse()?;
+    host.by_hand(|world| {
+        world.act("start the reports", |state| {
+            let Some(mut reports) = state.containers.values().find(|c| c.name == "ala-db-1").cloned() else {
+                return;
+            };
+            (reports.id, reports.name, reports.service) = ("reports".into(), "ala-reports-1".into(), service);
+            reports.config.ports.clear();
+            let key = (reports.project().clone(), reports.service.clone());
+            state.databases.insert(key, vec!["a report".into()]);
+            state.containers.insert(reports.id.clone(), reports);
+        })
+    })?;
+    Ok(())
 }
 
 async fn committed(host: &Host, environment: &str, verb: Verb) -> Result<(), SweepError> {

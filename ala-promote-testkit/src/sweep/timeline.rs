@@ -20,7 +20,7 @@ pub(super) struct Operation {
     pub(super) plan: Plan,
     /// Steps whose effect or undo may be happening.
     pub(super) open: BTreeSet<StepId>,
-    pub(super) backup: Option<BackupManifest>,
+    pub(super) backups: Vec<BackupManifest>,
     /// How often an undo of each step was begun.
     pub(super) undone: BTreeMap<StepId, u32>,
     pub(super) outcome: Option<Outcome>,
@@ -103,7 +103,7 @@ impl Timeline {
             let operation = Operation {
                 plan: (**plan).clone(),
                 open: BTreeSet::new(),
-                backup: None,
+                backups: Vec::new(),
                 undone: BTreeMap::new(),
                 outcome: None,
                 changed: false,
@@ -121,7 +121,7 @@ impl Timeline {
             Body::StepFinished { step, output } => {
                 operation.open.remove(step);
                 if let Output::BackedUp(manifest) = output {
-                    operation.backup = Some(manifest.clone());
+                    operation.backups.push(manifest.clone());
                 }
             }
             Body::StepFailed { step, .. } | Body::UndoFinished { step } | Body::UndoFailed { step, .. } => {

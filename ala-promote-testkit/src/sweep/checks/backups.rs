@@ -1,8 +1,10 @@
 //! A backup that is what it says stands before the first visible change of production.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use ala_promote_core::domain::{BackupManifest, OperationId, Verb};
+use ala_promote_core::plan::{Action, Step};
 use sha2::{Digest, Sha256};
 
 use super::Change;
@@ -10,7 +12,7 @@ use crate::memory::{MemoryBackend, Moment, rows_of_dump};
 use crate::sweep::timeline::Operation;
 use crate::sweep::{Invariant, Violation};
 
-/// A change that people see needs a backup on record, and the file to be what that says.
+/// A change that people see needs a backup of each database on record, and the files to be what that says.
 pub(in crate::sweep) fn backups(
     operations: &BTreeMap<OperationId, Operation>,
     changes: &BTreeSet<Change>,
@@ -18,7 +20,7 @@ pub(in crate::sweep) fn backups(
     moment: &Moment,
 ) -> Vec<Violation> {
     let needs = |operation: &&Operation| {
-        operation.is_open() && operation.plan.request.verb == Verb::Promote && operation.backup.is_none()
+        operation.is_open() && operation.plan.request.verb == Verb::Promote && lacks_backup(operation)
     };
     let Some(operation) = operations.values().find(needs) else { return Vec::new() };
     let environment = operation.plan.environment();
@@ -34,8 +36,15 @@ pub(in crate::sweep) fn backups(
     if !changes.iter().any(is_visible) {
         return Vec::new();
     }
-    let how = format!("{}: {} has no backup on record yet", moment.what, operation.plan.operation);
+    let how = format!("{}: {} has not all backups on record yet", moment.what, operation.plan.operation);
     vec![Invariant::BackupBeforeChange.broken(how)]
+}
+
+/// Whether there is none at all, or not yet each that was planned.
+fn lacks_backup(operation: &Operation) -> bool {
+    let is_there = |file: &PathBuf| operation.backups.iter().any(|backup| backup.file == *file);
+    let is_missing = |step: &Step| matches!(&step.action, Action::Backup { file, .. } if !is_there(file));
+    operation.backups.is_empty() || operation.plan.steps().any(is_missing)
 }
 
 /// Whether a backup is there, whole, and what its manifest says.

@@ -15,24 +15,37 @@ use ala_promote_core::domain::{
     PortMapping, ProjectName, Render, Secret, ServiceDatabase, ServiceName, StackRef,
 };
 use async_trait::async_trait;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::faults::Faulty;
 use crate::memory::MemoryBackend;
 
-/// A dump that was cut passes for a whole one.
-#[derive(Debug)]
-pub(super) struct CutDumps {
-    inner: Faulty<MemoryBackend>,
+/// What is wrong with [`Dumps`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DumpSlip {
+    /// One that was cut passes for a whole one.
+    Cut,
+    /// Another database's is given for the one that was asked for.
+    OneForAll,
 }
 
-impl CutDumps {
-    pub(super) fn new(inner: Faulty<MemoryBackend>) -> Self {
-        Self { inner }
+/// Dumps that are no backups.
+#[derive(Debug)]
+pub(super) struct Dumps {
+    inner: Faulty<MemoryBackend>,
+    slip: DumpSlip,
+    /// Held while there is a dump: those of several databases are asked for side by side.
+    first: AsyncMutex<Option<BackupManifest>>,
+}
+
+impl Dumps {
+    pub(super) fn new(inner: Faulty<MemoryBackend>, slip: DumpSlip) -> Self {
+        Self { inner, slip, first: AsyncMutex::default() }
     }
 }
 
 #[async_trait]
-impl Database for CutDumps {
+impl Database for Dumps {
     async fn detect(&self, render: &Render, containers: &[Container]) -> BackendResult<Vec<ServiceDatabase>> {
         self.inner.database().detect(render, containers).await
     }
@@ -50,10 +63,17 @@ impl Database for CutDumps {
         file: &Path,
         call: &Call,
     ) -> BackendResult<BackupManifest> {
+        let mut first = self.first.lock().await;
+        if let Some(first) = first.as_ref().filter(|_| self.slip == DumpSlip::OneForAll) {
+            return Ok(first.clone());
+        }
         let manifest = self.inner.database().dump(stack, target, operation, file, call).await?;
-        let cut =
-            std::fs::OpenOptions::new().write(true).open(file).and_then(|f| f.set_len(manifest.bytes / 2));
-        cut.map_err(|e| BackendError::new(BackendErrorKind::Failed, "cut a dump", e.to_string()))?;
+        *first = Some(manifest.clone());
+        if self.slip == DumpSlip::Cut {
+            let file = std::fs::OpenOptions::new().write(true).open(file);
+            let cut = file.and_then(|file| file.set_len(manifest.bytes / 2));
+            cut.map_err(|e| BackendError::new(BackendErrorKind::Failed, "cut a dump", e.to_string()))?;
+        }
         Ok(manifest)
     }
     async fn discard_partial(
