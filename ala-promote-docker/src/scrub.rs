@@ -196,6 +196,7 @@ mod tests {
             dir: "/srv".into(),
             files: Vec::new(),
             env_file: None,
+            service_env_files: BTreeMap::new(),
             changes: Vec::new(),
             derived_file: None,
         };

@@ -51,9 +51,9 @@ fn environment(found: &Found, dir: &Path) -> String {
     lines.push_str(&format!("# protected = {}\n", found.protected));
     if !found.protected {
         lines.push_str(&format!(
-            "# Where its ports and container names are another environment's too:\n\
-             # beside = {{ port_offset = 10000, container_suffix = \"-{}\" }}\n",
-            found.environment
+            "# Where its ports, container names and image references are another environment's too:\n\
+             # beside = {{ port_offset = 10000, container_suffix = \"-{name}\", image_suffix = \"-{name}\" }}\n",
+            name = found.environment
         ));
     }
     lines

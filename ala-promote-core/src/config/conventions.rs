@@ -39,6 +39,7 @@ const MAX_LOOKED_THROUGH: u64 = 1024 * 1024;
 fn spellings(environment: &str) -> Vec<&str> {
     match environment {
         PRODUCTION => vec![PRODUCTION, "prod"],
+        STAGING => vec![STAGING, "stage"],
         other => vec![other],
     }
 }
@@ -234,7 +235,7 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
             assert_eq!(overlay_file(dir.path(), "staging"), Some(dir.path().join(name)));
         }
-        assert_eq!(overlay_names("staging").len(), 8);
+        assert_eq!(overlay_names("staging").len(), 16);
     }
 
     #[test]

@@ -64,11 +64,14 @@ pub(super) struct EnvironmentTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a table: beside = { port_offset = 10000, container_suffix = \"-staging\" }"
+    expecting = "a table: beside = { port_offset = 10000, container_suffix = \"-staging\", image_suffix = \"-staging\" }"
 )]
 pub(super) struct BesideTable {
     pub(super) port_offset: Option<Spanned<i64>>,
     pub(super) container_suffix: Option<Spanned<String>>,
+    pub(super) image_suffix: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) env_files: BTreeMap<WrittenPath, WrittenPath>,
 }
 
 /// `[services.<name>]`.
@@ -100,12 +103,15 @@ pub(super) struct HealthTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a table: [isolation] with `shared_networks`, `mounted_code = \"<the reason>\"`"
+    expecting = "a table: [isolation] with `shared_networks`, `mounted_code = \"<the reason>\"`, \
+                 `built_differently`"
 )]
 pub(super) struct IsolationTable {
     #[serde(default)]
     pub(super) shared_networks: Vec<Spanned<String>>,
     pub(super) mounted_code: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) built_differently: BTreeMap<String, Spanned<String>>,
 }
 
 /// `[backup]`.

@@ -209,15 +209,20 @@ fn isolation(source: &Source, table: &IsolationTable) -> Result<IsolationSetting
         }
     };
     let shared_networks = table.shared_networks.iter().map(name).collect::<Result<_, SettingsError>>()?;
-    let Some(written) = &table.mounted_code else {
-        return Ok(IsolationSettings { shared_networks, mounted_code: None });
+    let reason = |written: &Spanned<String>, hint: &str| {
+        let reason = written.get_ref().trim().to_owned();
+        match value::shown_text(&reason, LONGEST_REASON) {
+            Ok(()) => Ok(reason),
+            Err(problem) => Err(source.error(&written.span(), problem).with_hint(hint)),
+        }
     };
-    let reason = written.get_ref().trim().to_owned();
-    value::shown_text(&reason, LONGEST_REASON).map_err(|problem| {
-        let hint = "say why what runs may differ from the image: it is shown in every plan";
-        source.error(&written.span(), problem).with_hint(hint)
-    })?;
-    Ok(IsolationSettings { shared_networks, mounted_code: Some(reason) })
+    let hint = "say why what runs may differ from the image: it is shown in every plan";
+    let mounted_code = table.mounted_code.as_ref().map(|written| reason(written, hint)).transpose()?;
+    let hint = "say why the one build is right for both environments: it is shown in every plan";
+    let pairs = table.built_differently.iter();
+    let built_differently = pairs.map(|(key, written)| Ok((key.clone(), reason(written, hint)?)));
+    let built_differently = built_differently.collect::<Result<_, SettingsError>>()?;
+    Ok(IsolationSettings { shared_networks, mounted_code, built_differently })
 }
 
 fn retention(source: &Source, table: &RetentionTable) -> Result<Retention, SettingsError> {

@@ -73,6 +73,11 @@ pub struct Beside {
     pub port_offset: Option<NonZeroU16>,
     /// What is put at the end of a container name that another environment gives too.
     pub container_suffix: Option<String>,
+    /// What is put at the end of the tag of an image that is built or promoted, and that another environment calls the
+    /// same.
+    pub image_suffix: Option<String>,
+    /// Env files that its services read in the place of those that its files give them, by these; absolute.
+    pub env_files: BTreeMap<PathBuf, PathBuf>,
 }
 
 /// How the Compose files of an environment are found.
@@ -151,6 +156,9 @@ pub struct IsolationSettings {
     /// Why promoted services may run code that is mounted into them, in place of what their image holds; it is shown in
     /// every plan.
     pub mounted_code: Option<String>,
+    /// Why what is built for the environment before is right for the next one too, by the setting that differs, such as
+    /// `build.args.VERSION`.
+    pub built_differently: BTreeMap<String, String>,
 }
 
 /// What is backed up, and where to.

@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for HumanDuration {
 }
 
 /// A path as it is written, not yet made absolute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WrittenPath(PathBuf);
 
 impl WrittenPath {

@@ -24,11 +24,14 @@ pub struct StackRef {
     /// The env file, absolute, given with `--env-file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_file: Option<PathBuf>,
+    /// Env files that its services read in the place of those that its files give them, by these; absolute.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub service_env_files: BTreeMap<PathBuf, PathBuf>,
     /// What the stack has otherwise than its files say, so that it can stand beside another one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<StackChange>,
-    /// Where the backend writes the rendered files with those changes, 0600, to start the stack from; set where there are
-    /// any.
+    /// Where the backend writes the rendered files with those changes and env files, 0600, to start the stack from; set
+    /// where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub derived_file: Option<PathBuf>,
 }
@@ -68,6 +71,16 @@ pub enum StackChange {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         shared: Vec<String>,
     },
+    /// It calls an image otherwise, since another environment calls its own so: what is built, pulled or tagged for the
+    /// one does not move the other's. Said for each service that runs it.
+    ImageRenamed {
+        /// The service.
+        service: ServiceName,
+        /// The reference that the files give.
+        image: ImageReference,
+        /// The reference that it has.
+        to: ImageReference,
+    },
 }
 
 impl StackChange {
@@ -77,7 +90,8 @@ impl StackChange {
         match self {
             Self::PortDropped { service, .. }
             | Self::PortMoved { service, .. }
-            | Self::ContainerRenamed { service, .. } => service,
+            | Self::ContainerRenamed { service, .. }
+            | Self::ImageRenamed { service, .. } => service,
         }
     }
 }
@@ -96,6 +110,7 @@ impl ServiceSpec {
                     }
                 }
                 StackChange::ContainerRenamed { to, .. } => spec.container_name = Some(to.clone()),
+                StackChange::ImageRenamed { to, .. } => spec.image = Some(to.clone()),
             }
         }
         spec
@@ -118,6 +133,17 @@ pub struct Render {
     pub places: Places,
     /// What was noticed on the way and the reader should know, such as shell variables that were dropped.
     pub notes: Vec<String>,
+}
+
+impl Render {
+    /// Makes it what is started with these changes of its stack, which names them from now on.
+    pub fn change(&mut self, changes: Vec<StackChange>, derived_file: PathBuf) {
+        for (service, spec) in &mut self.services {
+            *spec = spec.changed(service, &changes);
+        }
+        self.stack.changes = changes;
+        self.stack.derived_file = Some(derived_file);
+    }
 }
 
 /// A network or a named volume.
@@ -152,7 +178,7 @@ pub struct ServiceSpec {
     pub source_binds: BTreeMap<PathBuf, PathBuf>,
     /// Its environment, env files included. Secret, each of them.
     pub environment: BTreeMap<String, Secret>,
-    /// Files given with `env_file:` in the Compose files; they ignore `--env-file`.
+    /// Files given with `env_file:` in the Compose files, or read in their place; they ignore `--env-file`.
     pub env_files: Vec<PathBuf>,
     /// Services that it waits for, with the condition as Compose spells it.
     pub depends_on: BTreeMap<ServiceName, String>,

@@ -80,6 +80,7 @@ async fn look_at_environments(question: Question<'_>, observed: &mut Observed) -
             Err(error) => return Err(error.into()),
         }
     }
+    plan::stand_beside(question.settings, &mut observed.environments);
     Ok(())
 }
 

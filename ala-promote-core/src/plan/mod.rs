@@ -12,6 +12,7 @@ mod gates;
 mod planner;
 
 pub use action::{Action, HookImage, ImageSource, Output, PlannedImage, PlannedRelease, PullTarget};
+pub(crate) use changes::stand_beside;
 pub use finding::{Finding, Refusal, Severity};
 pub use gates::Gate;
 pub(crate) use gates::{is_ledger_loss, ledger_loss};

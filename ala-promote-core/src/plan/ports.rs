@@ -1,23 +1,12 @@
 //! Host ports: which ones a stack asks for.
 
-use super::changes::changes_of;
-use super::{ObservedEnvironment, PlanInput};
-use crate::domain::{PortMapping, ServiceName};
+use crate::domain::{PortMapping, Render, ServiceName};
 
-/// The host ports that an environment asks for, as they will be.
-#[must_use]
-pub(super) fn wanted_ports<'a>(
-    input: &PlanInput<'_>,
-    environment: &'a ObservedEnvironment,
-) -> Vec<(&'a ServiceName, PortMapping)> {
-    let changes = changes_of(input, environment);
-    let services = environment.render.services.iter();
-    services
-        .flat_map(|(service, spec)| {
-            spec.changed(service, &changes).ports.into_iter().map(move |port| (service, port))
-        })
-        .filter(|(_, port)| port.published.is_some())
-        .collect()
+/// The host ports that a stack asks for.
+pub(super) fn wanted_ports(render: &Render) -> impl Iterator<Item = (&ServiceName, &PortMapping)> {
+    let ports =
+        render.services.iter().flat_map(|(service, spec)| spec.ports.iter().map(move |port| (service, port)));
+    ports.filter(|(_, port)| port.published.is_some())
 }
 
 /// Whether two mappings can't be bound at the same time.

@@ -1,5 +1,6 @@
 //! Each gate refuses what it is for, and passes what it should.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 
@@ -166,6 +167,29 @@ async fn images_that_are_missing_mixed_up_or_a_release_s_own_are_refused() {
 }
 
 // Build parity
+
+#[tokio::test]
+async fn what_is_built_differently_for_a_reason_is_promoted_and_the_plan_says_why() {
+    let mut host = Host::with_release(false).await;
+    edit(&host, "production", |e| {
+        drop(e.service("frontend").build_setting("args.STAGE", "x").build_setting("target", "small"));
+    });
+    let text = refusal(&host, "production", Verb::Promote).await;
+    let line = "built_differently = { \"build.args.STAGE\" = \"…\", \"build.target\" = \"…\" }";
+    says(&text, &["[isolation]", line]);
+    let reasons = &mut host.settings.isolation.built_differently;
+    reasons.insert("build.args.STAGE".into(), "only the footer shows it".into());
+    let text = refusal(&host, "production", Verb::Promote).await;
+    says(&text, &["built_differently = { \"build.target\" = \"…\" }"]);
+    let reasons = &mut host.settings.isolation.built_differently;
+    reasons.insert("build.target".into(), "it has the same files".into());
+    let plan = passes(&host, "production", Verb::Promote).await;
+    let evidence = &note(&plan, "build-parity").unwrap().evidence;
+    let expected = ["build.args.STAGE: only the footer shows it", "build.target: it has the same files"];
+    assert_eq!(*evidence, expected.map(|reason| format!("by the config: {reason}")));
+    // Nothing is announced that will not come.
+    assert_eq!(note(&passes(&host, "staging", DEPLOY).await, "build-parity"), None);
+}
 
 #[tokio::test]
 async fn what_is_built_differently_is_not_promoted_and_only_the_keys_are_named() {
@@ -390,12 +414,16 @@ async fn what_stands_beside_another_is_moved_out_of_its_way_and_the_plan_says_so
         &refusal(&host, "staging", DEPLOY).await,
         &[
             "both publish ports 5000, 60000",
-            "[environments.staging] beside = { port_offset = 10000 }",
+            "[environments.staging] beside = { port_offset = 1000 }",
             "both name a container api",
             "[environments.staging] beside = { container_suffix = \"-staging\" }",
         ],
     );
-    let beside = Beside { port_offset: NonZeroU16::new(5000), container_suffix: Some("-staging".into()) };
+    let beside = Beside {
+        port_offset: NonZeroU16::new(5000),
+        container_suffix: Some("-staging".into()),
+        ..Beside::default()
+    };
     host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
     let plan = passes(&host, "staging", DEPLOY).await;
     let expected = [
@@ -415,11 +443,75 @@ async fn what_stands_beside_another_is_moved_out_of_its_way_and_the_plan_says_so
 }
 
 #[tokio::test]
+async fn an_image_that_another_calls_the_same_is_called_otherwise_and_never_moves_the_other_s() {
+    let mut host = Host::new();
+    let called = "ala-api:latest";
+    for environment in ["production", "staging"] {
+        for service in ["backend", "worker"] {
+            edit(&host, environment, |e| drop(e.service(service).image(called)));
+        }
+    }
+    let expected = "[environments.staging] beside = { image_suffix = \"-staging\" }";
+    says(&refusal(&host, "staging", DEPLOY).await, &["same image reference ala-api:latest", expected]);
+    let beside = Beside { image_suffix: Some("-staging".into()), ..Beside::default() };
+    host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
+    let plan = passes(&host, "staging", DEPLOY).await;
+    let expected = ["backend", "worker"].map(|s| format!("{s}: {called} becomes {called}-staging"));
+    assert_eq!(note(&plan, "stack-changes").unwrap().evidence, expected);
+    let first = host.world.running("production")["backend"][0].clone();
+    act(&host, |state| drop(state.references.insert(called.parse().unwrap(), first.clone())));
+    host.deploy("second").await;
+    let (first, tested) = (Some(first), host.world.image("ala-api:latest-staging"));
+    assert!(tested.is_some() && tested != first);
+    assert_eq!(host.world.image(called), first);
+    host.promote().await;
+    assert_eq!(host.world.image(called), tested);
+    committed(host.operate("production", BACK).await);
+    assert_eq!((host.world.image(called), host.world.image("ala-api:latest-staging")), (first, tested));
+}
+
+#[tokio::test]
+async fn what_is_moved_out_of_the_way_of_an_environment_that_can_t_be_rendered_is_not_guessed() {
+    let mut host = Host::with_release(false).await;
+    host.deploy("third").await;
+    edit(&host, "production", |e| {
+        e.broken("line 7: mapping values are not allowed here");
+    });
+    passes(&host, "staging", BACK).await;
+    let beside = Beside { image_suffix: Some("-staging".into()), ..Beside::default() };
+    host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
+    let expected = ["[stack-changes]", "what staging moves out of its way", "mend the files of production"];
+    says(&refusal(&host, "staging", BACK).await, &expected);
+}
+
+#[tokio::test]
+async fn services_read_another_env_file_where_the_config_says_so() {
+    let mut host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("backend").env_file(".env")));
+    let mend = "[environments.staging] beside = { env_files = { \".env\" = \".env.staging\" } }";
+    says(&refusal(&host, "staging", DEPLOY).await, &[mend]);
+    let dir = host.settings.dir.clone();
+    let staging = host.settings.environments.get_mut("staging").unwrap();
+    let env_files = BTreeMap::from([(dir.join(".env"), dir.join(".env.staging"))]);
+    staging.beside = Some(Beside { env_files, ..Beside::default() });
+    let plan = passes(&host, "staging", DEPLOY).await;
+    assert_eq!(note(&plan, "stack-changes").unwrap().evidence, ["backend"]);
+    let stack = plan.stack.as_ref().unwrap();
+    assert!(stack.derived_file.is_some() && stack.service_env_files.len() == 1);
+    committed(host.operate("staging", DEPLOY).await);
+    // One that nobody reads is a mistake.
+    let env_files = BTreeMap::from([(dir.join("other.env"), dir.join("x.env"))]);
+    host.settings.environments.get_mut("staging").unwrap().beside =
+        Some(Beside { env_files, ..Beside::default() });
+    says(&refusal(&host, "staging", DEPLOY).await, &["no service of staging is given", "other.env"]);
+}
+
+#[tokio::test]
 async fn what_stands_beside_another_says_its_files() {
     let mut host = Host::new();
     let staging = host.settings.environments.get_mut("staging").unwrap();
     staging.files = ComposeFiles::AsRunning;
-    staging.beside = Some(Beside { port_offset: NonZeroU16::new(5000), container_suffix: None });
+    staging.beside = Some(Beside { port_offset: NonZeroU16::new(5000), ..Beside::default() });
     let expected = "[environments.staging] files = [\"docker-compose.yml\", \"docker-compose.staging.yml\"]";
     says(&refusal(&host, "staging", DEPLOY).await, &["does not say its files", expected]);
 }
@@ -429,7 +521,11 @@ async fn a_container_that_another_lives_in_by_name_is_not_renamed() {
     let mut host = Host::new();
     colliding(&host);
     edit(&host, "staging", |e| drop(e.service("frontend").network_mode("container:api")));
-    let beside = Beside { port_offset: NonZeroU16::new(5000), container_suffix: Some("-staging".into()) };
+    let beside = Beside {
+        port_offset: NonZeroU16::new(5000),
+        container_suffix: Some("-staging".into()),
+        ..Beside::default()
+    };
     host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
     says(&refusal(&host, "staging", DEPLOY).await, &["both name a container api"]);
 }
@@ -439,10 +535,22 @@ async fn a_port_that_can_t_be_moved_is_refused() {
     let mut host = Host::new();
     colliding(&host);
     edit(&host, "staging", |e| drop(e.service("frontend").port(15000, 81)));
-    let beside = Beside { port_offset: NonZeroU16::new(10000), container_suffix: Some("-staging".into()) };
+    let beside = Beside {
+        port_offset: NonZeroU16::new(10000),
+        container_suffix: Some("-staging".into()),
+        ..Beside::default()
+    };
     host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
     // There is no port 70000, and 15000 is taken by the stack itself.
-    says(&refusal(&host, "staging", DEPLOY).await, &["both publish ports 5000, 60000"]);
+    let expected =
+        ["both publish ports 5000, 60000", "[environments.staging] beside = { port_offset = 1000 }"];
+    says(&refusal(&host, "staging", DEPLOY).await, &expected);
+    // Nor may a port be moved to one of the other's; one that was moved counts by where it was.
+    edit(&host, "production", |e| drop(e.service("frontend").port(6000, 81)));
+    let staging = host.settings.environments.get_mut("staging").unwrap();
+    staging.beside.as_mut().unwrap().port_offset = NonZeroU16::new(1000);
+    let expected = ["both publish port 5000", "[environments.staging] beside = { port_offset = 2000 }"];
+    says(&refusal(&host, "staging", DEPLOY).await, &expected);
 }
 
 #[tokio::test]

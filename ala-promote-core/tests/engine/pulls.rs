@@ -1,6 +1,7 @@
 //! Images that were built elsewhere and are pulled.
 
 use ala_promote_core::backend::Backend as _;
+use ala_promote_core::config::{Beside, ServiceSettings};
 use ala_promote_core::domain::{ImageId, ServiceName, Verb};
 use ala_promote_core::plan::Action;
 
@@ -153,4 +154,35 @@ async fn of_two_pulls_one_that_came_is_taken_back_when_the_other_does_not() {
     host.world.delete_pushed(&web).unwrap();
     rolled_back(host.operate("staging", DEPLOY).await);
     assert_eq!(host.world.state().references, references);
+}
+
+#[tokio::test]
+async fn an_image_that_both_pull_by_one_tag_is_tested_beside_the_tag_that_production_has() {
+    const ONE: &str = "registry.example.com/team/api:latest";
+    let mut host = Host::new();
+    for environment in ["staging", "production"] {
+        host.world.edit(environment, |e| drop(e.service("backend").without_build().image(ONE))).unwrap();
+    }
+    let listed = ServiceSettings { promoted: Some(true), ..ServiceSettings::default() };
+    host.settings.services.insert(backend(), listed);
+    let told = host.plan("staging", DEPLOY).await.unwrap_err().to_string();
+    assert!(told.contains("use the same image reference registry.example.com/team/api:latest"), "{told}");
+    let beside = Beside { image_suffix: Some("-staging".into()), ..Beside::default() };
+    host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
+
+    // Nothing is left by production's name where nothing was.
+    let first = ImageId::new(host.world.push(ONE, "first").unwrap().digest());
+    host.deploy("second").await;
+    assert_eq!((runs(&host, "staging"), host.world.image(ONE)), (first.clone(), None));
+    host.promote().await;
+    assert_eq!((runs(&host, "production"), host.world.image(ONE)), (first.clone(), Some(first.clone())));
+    // What staging tests next moves it neither, be it kept or not.
+    let second = ImageId::new(host.world.push(ONE, "second").unwrap().digest());
+    host.deploy("third").await;
+    assert_eq!((runs(&host, "staging"), host.world.image(ONE)), (second.clone(), Some(first.clone())));
+    host.promote().await;
+    assert_eq!(host.world.image(ONE), Some(second.clone()));
+    host.world.set_registries_down(true).unwrap();
+    rolled_back(host.operate("staging", DEPLOY).await);
+    assert_eq!((runs(&host, "staging"), host.world.image(ONE)), (second.clone(), Some(second)));
 }

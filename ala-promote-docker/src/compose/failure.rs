@@ -43,7 +43,22 @@ impl Explain<'_> {
             .or_else(|| self.missing_env_file())
             .or_else(|| self.service_of_nothing())
             .or_else(|| self.broken_yaml())
-            .unwrap_or_else(|| self.invalid(self.said().join("\n")))
+            .unwrap_or_else(|| self.not_rendered())
+    }
+
+    /// What Compose says, where nothing more is known of it. Files that can't be laid over each other may not be meant to.
+    fn not_rendered(&self) -> BackendError {
+        let error = self.invalid(self.said().join("\n"));
+        let [_, .., last] = self.raw.files.as_slice() else { return error };
+        let (name, environment) = (self.seen_from_dir(&last.path), &self.stack.environment);
+        error.with_hint(format!(
+            "it is laid over other files here; if {name} stands alone, say so in ala-promote.toml: \
+             [environments.{environment}] files = [\"{name}\"]"
+        ))
+    }
+
+    fn seen_from_dir<'p>(&self, path: &'p Path) -> std::path::Display<'p> {
+        path.strip_prefix(&self.stack.dir).unwrap_or(path).display()
     }
 
     /// Why a start failed.

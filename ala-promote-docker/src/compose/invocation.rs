@@ -143,6 +143,7 @@ mod tests {
             dir: "/srv/app".into(),
             files: vec!["/srv/app/docker-compose.yml".into(), "/etc/extra.yml".into()],
             env_file: Some("/srv/app/.env.staging".into()),
+            service_env_files: BTreeMap::new(),
             changes: Vec::new(),
             derived_file: None,
         };

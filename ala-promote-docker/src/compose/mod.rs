@@ -17,6 +17,7 @@ mod raw;
 mod read;
 mod render;
 mod resolve;
+mod service_env_files;
 mod sources;
 mod tool;
 mod up;
@@ -38,9 +39,10 @@ use self::failure::Explain;
 use self::invocation::arguments;
 use self::model::Model;
 use self::prepared::{Key, Prepared};
+use self::service_env_files::read_by_services;
 use self::tool::{Family, Tool};
 use crate::engine::ApiVersion;
-use crate::process::{Finished, LockSlot, Process};
+use crate::process::{LockSlot, Process};
 
 pub(crate) use self::env_file::EnvFile;
 pub(crate) use self::resolve::RunningProject;
@@ -111,13 +113,13 @@ impl Compose {
     /// `Invalid`, naming file and line, variable, service or env file as far as Compose tells them.
     pub(crate) async fn render(&self, stack: &StackRef) -> BackendResult<Render> {
         let prepared = self.prepare(stack)?;
-        let env_files = self.env_files(stack, &prepared).await?;
+        let env_files = read_by_services(stack, &self.env_files(stack, &prepared).await?);
         let key = prepared.key_with(env_files.values().flatten());
         if let Some(render) = self.cache(|cache| cache.renders.get(&key).cloned()) {
             return Ok(render);
         }
         let profiles = self.profiles(stack, &prepared).await?;
-        let model = self.config(stack, &prepared).await?;
+        let model = self.parse(&self.rendered(stack, &prepared).await?)?;
         let context = render::Context {
             stack,
             family: self.tool.family(),
@@ -138,7 +140,7 @@ impl Compose {
     }
 
     /// Asks for the merged files, with variables filled in.
-    async fn config(&self, stack: &StackRef, prepared: &Prepared) -> BackendResult<Model> {
+    async fn config(&self, stack: &StackRef, prepared: &Prepared) -> BackendResult<String> {
         let mut args = arguments(stack, self.tool.family());
         args.extend(self.config_command());
         let process = self.process(format!("render {}", stack.environment), args, &stack.dir, prepared);
@@ -157,7 +159,7 @@ impl Compose {
             )
             .with_hint("files of the first format are not supported: put the services below `services:`"));
         }
-        self.parse(&done)
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
     }
 
     fn config_command(&self) -> Vec<OsString> {
@@ -167,7 +169,7 @@ impl Compose {
         }
     }
 
-    fn parse(&self, done: &Finished) -> BackendResult<Model> {
+    fn parse(&self, text: &str) -> BackendResult<Model> {
         let unexpected = |at: String| {
             BackendError::new(
                 BackendErrorKind::Failed,
@@ -177,14 +179,12 @@ impl Compose {
         };
         // The readers' own messages may quote values, so only the place is told.
         match self.tool.family() {
-            Family::One => {
-                let text = String::from_utf8_lossy(&done.stdout);
-                serde_saphyr::from_str(&text).map_err(|error| {
-                    unexpected(error.location().map(|l| format!(" in line {}", l.line())).unwrap_or_default())
-                })
+            Family::One => serde_saphyr::from_str(text).map_err(|error| {
+                unexpected(error.location().map(|l| format!(" in line {}", l.line())).unwrap_or_default())
+            }),
+            Family::Two => {
+                serde_json::from_str(text).map_err(|error| unexpected(format!(" in line {}", error.line())))
             }
-            Family::Two => serde_json::from_slice(&done.stdout)
-                .map_err(|error| unexpected(format!(" in line {}", error.line()))),
         }
     }
 

@@ -49,8 +49,9 @@ impl Compose {
         };
         let environment = Environment::new(&self.shell, &self.docker_host, &stack.dir, &env_file);
         // One that can't be read is for Compose to complain about.
-        let of_services: Vec<EnvFile> =
-            raw.env_files.values().flatten().filter_map(|path| EnvFile::read(Path::new(path)).ok()).collect();
+        let given = raw.env_files.values().flatten().map(Path::new);
+        let of_services = given.chain(stack.service_env_files.values().map(PathBuf::as_path));
+        let of_services: Vec<EnvFile> = of_services.filter_map(|path| EnvFile::read(path).ok()).collect();
         let scrub = Scrubber::of_env_files(of_services.iter().chain([&env_file]), &self.shell);
         let mut hash = Sha256::new();
         let mut add = |text: &str| {

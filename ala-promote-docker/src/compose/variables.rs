@@ -95,7 +95,7 @@ impl Compose {
                 Explain { stack, raw: &prepared.raw, scrub: &prepared.scrub, lines: &done.last_lines };
             return Err(explain.render_failure());
         }
-        let mut model = self.parse(&done)?;
+        let mut model = self.parse(&String::from_utf8_lossy(&done.stdout))?;
         let mut service = model.services.remove("a").unwrap_or_default();
         let mut value = |i| service.environment.remove(&name(i)).flatten().map(|t| t.0).unwrap_or_default();
         let values: Vec<String> = (0..texts.len()).map(&mut value).collect();

@@ -175,6 +175,7 @@ impl Stage {
             dir: self.dir.path().to_owned(),
             files: vec![self.dir.path().join("docker-compose.yml")],
             env_file: None,
+            service_env_files: BTreeMap::new(),
             changes: Vec::new(),
             derived_file: None,
         }

@@ -11,8 +11,14 @@ use crate::shape::Shape;
 use crate::support::{Stage, TestEngine, engines, free_port, skip};
 
 /// Those that can be built from nothing.
-const SAMPLE: [&str; 5] =
-    ["names-by-repository", "no-image-names", "prod-overlay-configured", "one-image", "jobs"];
+const SAMPLE: [&str; 6] = [
+    "names-by-repository",
+    "no-image-names",
+    "prod-overlay-configured",
+    "one-image",
+    "one-reference",
+    "jobs",
+];
 
 #[test]
 fn bring_up() {

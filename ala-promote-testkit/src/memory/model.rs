@@ -61,6 +61,7 @@ impl EnvironmentModel {
             dir: self.dir.clone(),
             files: self.files.clone(),
             env_file: Some(self.env_file.clone()),
+            service_env_files: BTreeMap::new(),
             changes: Vec::new(),
             derived_file: None,
         }
@@ -69,6 +70,7 @@ impl EnvironmentModel {
     /// Fails when the stack names other files than there are.
     pub(super) fn check_stack(&self, what: &str, stack: &StackRef) -> BackendResult<()> {
         let mut expected = self.stack(stack.project.clone());
+        expected.service_env_files.clone_from(&stack.service_env_files);
         expected.changes.clone_from(&stack.changes);
         expected.derived_file.clone_from(&stack.derived_file);
         if *stack == expected {
@@ -97,6 +99,7 @@ impl EnvironmentModel {
                 StackChange::ContainerRenamed { name, .. } => {
                     service.spec.container_name.as_ref() == Some(name)
                 }
+                StackChange::ImageRenamed { image, .. } => service.spec.image.as_ref() == Some(image),
                 _ => false,
             }
         };
@@ -157,6 +160,11 @@ impl ServiceModel {
     /// As it renders in a stack, with that one's changes; Compose names what it builds where the files don't.
     fn rendered(&self, name: &ServiceName, stack: &StackRef) -> ServiceSpec {
         let mut spec = self.spec.changed(name, &stack.changes);
+        for file in &mut spec.env_files {
+            if let Some(read) = stack.service_env_files.get(file) {
+                file.clone_from(read);
+            }
+        }
         if spec.image.is_none() && spec.build.is_some() {
             spec.image = ImageReference::new(&format!("{}-{name}", stack.project), "latest").ok();
         }

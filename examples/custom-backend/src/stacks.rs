@@ -64,6 +64,7 @@ impl Stacks for LocalBackend {
             dir: wanted.dir.clone(),
             files,
             env_file: None,
+            service_env_files: BTreeMap::new(),
             changes: Vec::new(),
             derived_file: None,
         })

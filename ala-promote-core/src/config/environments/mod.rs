@@ -17,11 +17,11 @@ use super::file::{ConfigFile, EnvironmentTable};
 use super::paths::{absolute, same};
 use super::settings::{Beside, EnvFileChoice, EnvironmentSettings};
 use super::source::Source;
-use super::value::compose_project;
+use super::value::{WrittenPath, compose_project};
 use crate::domain::{EnvironmentName, ProjectName, ServiceName};
 use draft::{Draft, Drafts};
 
-/// The longest suffix of container names, in bytes.
+/// The longest suffix of a name, in bytes.
 const MAX_SUFFIX_BYTES: usize = 32;
 
 /// Which environment comes from which.
@@ -96,20 +96,26 @@ impl Drafts<'_> {
                 self.source.error(&written.span(), problem)
             })
         });
-        let container_suffix = table.container_suffix.as_ref().map(|written| {
-            let suffix = written.get_ref();
-            let is_of_names = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            if suffix.is_empty() || suffix.len() > MAX_SUFFIX_BYTES || !suffix.chars().all(is_of_names) {
-                let problem =
-                    "`container_suffix` is made of letters, digits, `-`, `_` and `.`, such as \"-staging\"";
-                return Err(self.source.error(&written.span(), problem));
-            }
-            Ok(suffix.clone())
-        });
+        let path = |written: &WrittenPath| absolute(&draft.dir, written.as_path());
         Ok(Some(Beside {
             port_offset: port_offset.transpose()?,
-            container_suffix: container_suffix.transpose()?,
+            container_suffix: self.suffix("container_suffix", &table.container_suffix)?,
+            image_suffix: self.suffix("image_suffix", &table.image_suffix)?,
+            env_files: table.env_files.iter().map(|(given, read)| (path(given), path(read))).collect(),
         }))
+    }
+
+    /// The end of a name.
+    fn suffix(&self, key: &str, written: &Option<Spanned<String>>) -> Result<Option<String>, SettingsError> {
+        let Some(written) = written else { return Ok(None) };
+        let suffix = written.get_ref();
+        let is_of_names = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if suffix.is_empty() || suffix.len() > MAX_SUFFIX_BYTES || !suffix.chars().all(is_of_names) {
+            let problem =
+                format!("`{key}` is made of letters, digits, `-`, `_` and `.`, such as \"-staging\"");
+            return Err(self.source.error(&written.span(), problem));
+        }
+        Ok(Some(suffix.clone()))
     }
 
     fn project(&self, draft: &Draft<'_>) -> Result<Option<ProjectName>, SettingsError> {

@@ -166,8 +166,10 @@ fn an_environment_that_is_not_there() {
         folder.shown(&error),
         "there is no environment `staging` in /app: looked for docker-compose.staging.yml, docker-compose.staging.yaml, \
          docker-compose-staging.yml, docker-compose-staging.yaml, compose.staging.yaml, compose.staging.yml, \
-         compose-staging.yaml, compose-staging.yml (known: production) | create docker-compose.staging.yml, or say in \
-         ala-promote.toml under [environments.staging] what it is"
+         compose-staging.yaml, compose-staging.yml, docker-compose.stage.yml, docker-compose.stage.yaml, \
+         docker-compose-stage.yml, docker-compose-stage.yaml, compose.stage.yaml, compose.stage.yml, compose-stage.yaml, \
+         compose-stage.yml (known: production) | create docker-compose.staging.yml, or say in ala-promote.toml under \
+         [environments.staging] what it is"
     );
     let error = Folder::usual().settings().environment(&name("qa")).unwrap_err().to_string();
     assert!(error.ends_with("app (known: production, staging)"), "{error}");

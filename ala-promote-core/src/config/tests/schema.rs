@@ -36,7 +36,7 @@ fn toml(value: &Value) -> String {
     match value {
         Value::Object(map) => {
             let pairs: Vec<String> =
-                map.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
+                map.iter().map(|(key, value)| format!("{key:?} = {}", toml(value))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
         other => other.to_string(),

@@ -167,3 +167,22 @@ fn overrides_win_over_environment_over_file() {
     let error = Settings::load(&folder.dir, &BTreeMap::new(), &overrides).unwrap_err().to_string();
     assert!(error.starts_with("override state_dir: the state folder "), "{error}");
 }
+
+#[test]
+fn how_an_environment_stands_beside_another() {
+    let folder = Folder::usual().config(
+        "[environments.staging]\nbeside = { image_suffix = \"-staging\", env_files = { \".env\" = \"x/own.env\" } }\n\
+         [isolation]\nbuilt_differently = { \"build.target\" = \" the same files \" }\n",
+    );
+    let settings = folder.settings();
+    let beside = settings.environments["staging"].beside.as_ref().unwrap();
+    assert_eq!((beside.image_suffix.as_deref(), &beside.container_suffix), (Some("-staging"), &None));
+    let pair = (&folder.dir.join(".env"), &folder.dir.join("x/own.env"));
+    assert_eq!(beside.env_files.iter().collect::<Vec<_>>(), [pair]);
+    assert_eq!(settings.isolation.built_differently["build.target"], "the same files");
+    let refused =
+        Folder::usual().config("[environments.staging]\nbeside = { image_suffix = \"a/b\" }").refusal();
+    let expected =
+        "ala-promote.toml:2:27: `image_suffix` is made of letters, digits, `-`, `_` and `.`, such as";
+    assert!(refused.starts_with(expected), "{refused}");
+}

@@ -29,22 +29,28 @@ fn promoted_differences(input: &PlanInput<'_>, target: &ObservedEnvironment) -> 
         let (Some(ours), Some(theirs)) = (&promoted.spec.build, &promoted.builder_spec.build) else {
             continue;
         };
-        let keys = differing_keys(ours, theirs);
-        if !keys.is_empty() {
-            let reason = format!(
+        let excused = &input.settings.isolation.built_differently;
+        let (known, keys): (Vec<_>, Vec<_>) =
+            differing_keys(ours, theirs).into_iter().partition(|key| excused.contains_key(key));
+        let what = |keys: &[String]| {
+            format!(
                 "service {} is built differently for {} and for {}: {}",
                 promoted.service,
                 building.stack.environment,
                 target.render.stack.environment,
                 keys.join(", ")
-            );
-            let ours = (&target.render, promoted.service);
-            let theirs = (building, promoted.builder);
-            findings.push(with_mend(
-                with_lines(Finding::refuse(GATE, reason), &keys, theirs, ours),
-                building,
-                target,
-            ));
+            )
+        };
+        let ours = (&target.render, promoted.service);
+        let theirs = (building, promoted.builder);
+        if !known.is_empty() {
+            let reasons = known.iter().filter_map(|key| Some(format!("{key}: {}", excused.get(key)?)));
+            let note = Finding::note(GATE, what(&known));
+            findings.push(reasons.fold(note, |note, reason| note.seen(format!("by the config: {reason}"))));
+        }
+        if !keys.is_empty() {
+            let finding = with_lines(Finding::refuse(GATE, what(&keys)), &keys, theirs, ours);
+            findings.push(with_mend(finding, &keys, building, target));
         }
     }
     findings
@@ -57,7 +63,8 @@ fn early_notice(input: &PlanInput<'_>) -> Vec<Finding> {
         let Some(observed) = input.observed.environments.get(&next.name) else { continue };
         let request = Request { environment: next.name.clone(), verb: Verb::Promote };
         let promotion = PlanInput { request: &request, ..*input };
-        findings.extend(promoted_differences(&promotion, observed).into_iter().map(|finding| Finding {
+        let refused = promoted_differences(&promotion, observed).into_iter().filter(Finding::refuses);
+        findings.extend(refused.map(|finding| Finding {
             severity: Severity::Note,
             reason: format!("promotion to {} will be refused: {}", next.name, finding.reason),
             ..finding
@@ -79,7 +86,8 @@ fn with_lines(
     })
 }
 
-fn with_mend(finding: Finding, building: &Render, target: &ObservedEnvironment) -> Finding {
+fn with_mend(finding: Finding, keys: &[String], building: &Render, target: &ObservedEnvironment) -> Finding {
+    let reasons: Vec<_> = keys.iter().map(|key| format!("\"{key}\" = \"…\"")).collect();
     let files = |render: &Render| {
         render.stack.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ")
     };
@@ -87,6 +95,13 @@ fn with_mend(finding: Finding, building: &Render, target: &ObservedEnvironment) 
         .seen(format!("{}: {}", building.stack.environment, files(building)))
         .seen(format!("{}: {}", target.render.stack.environment, files(&target.render)))
         .mend("give both the same build settings, and pass what differs at run time (`environment:`)")
+        .mend(format!(
+            "or, if what is built for {} is right for {} too, say why in ala-promote.toml: [isolation] \
+             built_differently = {{ {} }}",
+            building.stack.environment,
+            target.render.stack.environment,
+            reasons.join(", ")
+        ))
 }
 
 fn differing_keys(a: &BuildSpec, b: &BuildSpec) -> Vec<String> {

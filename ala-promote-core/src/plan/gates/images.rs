@@ -1,7 +1,9 @@
 //! Every service has an image to run, and one that is promoted.
 
+use std::collections::BTreeSet;
+
 use super::lines::seen_in;
-use crate::domain::{Render, ServiceName, Verb};
+use crate::domain::{ImageReference, Render, ServiceName, Verb};
 use crate::plan::pairing::{PromotedService, is_pulled, promoted_services, unpaired};
 use crate::plan::{Finding, PlanInput};
 
@@ -29,7 +31,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
                 "or, if they are built elsewhere, an `image:` whose tag comes from the env file: staging in the one, \
                  production in the other",
             )
-            .mend("or list them in ala-promote.toml: [services.NAME] promoted = true"),
+            .mend(format!("or list those that are yours in ala-promote.toml: {}", listed(&target.render))),
         );
     }
     findings.extend(left_out.into_iter().map(|service| not_promoted(input, &target.render, service)));
@@ -63,6 +65,17 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// The lines that list what a registry has: of services that run one image, the first by name, which takes the others
+/// along.
+fn listed(render: &Render) -> String {
+    let mut seen = BTreeSet::new();
+    let services = render.services.iter();
+    let pulled = services.filter(|(_, spec)| spec.image.as_ref().is_some_and(ImageReference::has_origin));
+    let first = pulled.filter(|(_, spec)| seen.insert(&spec.image)).map(|(service, _)| service.as_str());
+    let lines: Vec<_> = first.map(|service| format!("[services.{service}] promoted = true")).collect();
+    if lines.is_empty() { "[services.NAME] promoted = true".to_owned() } else { lines.join("; ") }
 }
 
 /// A promotion that leaves out a service which is built here would run two releases side by side.

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::lines::seen_in_both;
-use crate::domain::{EnvironmentName, Render, Resource, ServiceName, Verb};
-use crate::plan::changes::changes_of;
+use crate::domain::{ImageReference, PortMapping, Render, Resource, ServiceName, StackChange, Verb};
+use crate::plan::changes::contested_images;
 use crate::plan::ports::{collide, wanted_ports};
 use crate::plan::{Finding, ObservedEnvironment, PlanInput, Severity};
 
 const GATE: &str = "isolation";
+/// Offsets of ports that are tried for the line that moves them, the one that people can best do in their heads first.
+const OFFSETS: [u16; 8] = [10000, 20000, 30000, 1000, 2000, 5000, 40000, 100];
 
 pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     let Some(target) = input.target() else { return Vec::new() };
@@ -27,8 +29,8 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
 fn between(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironment) -> Vec<Finding> {
     let (ra, rb) = (&a.render, &b.render);
     let mut findings = Vec::new();
-    findings.extend(same_container_names(input, a, b));
-    findings.extend(same_ports(input, a, b));
+    findings.extend(same_container_names(input, ra, rb));
+    findings.extend(same_ports(input, ra, rb));
     findings.extend(same_resources("volume", (ra, &ra.volumes), (rb, &rb.volumes)).map(|(name, keys)| {
         both(ra, rb, &format!("use the same volume {name}"))
             .seen(keys)
@@ -42,7 +44,7 @@ fn between(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironme
         findings.iter_mut().for_each(|finding| finding.severity = Severity::Note);
     }
     findings.extend(same_project(ra, rb));
-    findings.extend(same_images(ra, rb));
+    findings.extend(same_images(input, ra, rb));
     findings
 }
 
@@ -61,17 +63,11 @@ fn same_project(a: &Render, b: &Render) -> Option<Finding> {
     })
 }
 
-fn same_container_names(
-    input: &PlanInput<'_>,
-    a: &ObservedEnvironment,
-    b: &ObservedEnvironment,
-) -> Option<Finding> {
-    let theirs = container_names(input, b);
-    let ours = container_names(input, a);
+fn same_container_names(input: &PlanInput<'_>, ra: &Render, rb: &Render) -> Option<Finding> {
+    let (ours, theirs) = (container_names(ra), container_names(rb));
     let shared: Vec<_> =
-        ours.iter().filter_map(|(name, service)| Some((name, service, theirs.get(name)?))).collect();
-    let names: Vec<_> = shared.iter().map(|(name, ..)| name.as_str()).collect();
-    let (ra, rb) = (&a.render, &b.render);
+        ours.iter().filter_map(|(name, service)| Some((*name, service, theirs.get(name)?))).collect();
+    let names: Vec<_> = shared.iter().map(|(name, ..)| *name).collect();
     let what = match names.as_slice() {
         [] => return None,
         [name] => format!("both name a container {name}"),
@@ -82,36 +78,24 @@ fn same_container_names(
     });
     Some(finding.mend("give each a container_name of its own, or none").mend(beside(
         input,
-        a,
-        b,
-        |environment| format!("container_suffix = \"-{environment}\""),
+        ra,
+        rb,
+        |moved, _| format!("container_suffix = \"-{}\"", moved.stack.environment),
     )))
 }
 
-fn container_names(
-    input: &PlanInput<'_>,
-    environment: &ObservedEnvironment,
-) -> BTreeMap<String, ServiceName> {
-    let changes = changes_of(input, environment);
-    let services = environment.render.services.iter();
-    let names = services.filter_map(|(service, spec)| {
-        let name = spec.changed(service, &changes).container_name?;
-        Some((name, service.clone()))
-    });
-    names.collect()
+fn container_names(render: &Render) -> BTreeMap<&str, &ServiceName> {
+    let services = render.services.iter();
+    services.filter_map(|(service, spec)| Some((spec.container_name.as_deref()?, service))).collect()
 }
 
-fn same_ports(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnvironment) -> Option<Finding> {
-    let theirs = wanted_ports(input, b);
-    let ours = wanted_ports(input, a);
-    let shared: Vec<_> = ours
-        .iter()
+fn same_ports(input: &PlanInput<'_>, ra: &Render, rb: &Render) -> Option<Finding> {
+    let shared: Vec<_> = wanted_ports(ra)
         .filter_map(|(service, port)| {
-            let (other, _) = theirs.iter().find(|(_, p)| collide(p, port))?;
+            let (other, _) = wanted_ports(rb).find(|(_, p)| collide(p, port))?;
             Some((port.published?, service, other))
         })
         .collect();
-    let (ra, rb) = (&a.render, &b.render);
     let numbers: Vec<_> = shared.iter().map(|(published, ..)| published.to_string()).collect();
     let what = match numbers.as_slice() {
         [] => return None,
@@ -125,7 +109,9 @@ fn same_ports(input: &PlanInput<'_>, a: &ObservedEnvironment, b: &ObservedEnviro
     Some(
         finding
             .mend("publish other ports in one of them; Compose appends an overlay's `ports` to the base's")
-            .mend(beside(input, a, b, |_| "port_offset = 10000".to_owned())),
+            .mend(beside(input, ra, rb, |moved, other| {
+                format!("port_offset = {}", free_offset(moved, other))
+            })),
     )
 }
 
@@ -137,45 +123,61 @@ fn seen_at(finding: Finding, key: &str, a: (&Render, &ServiceName), b: (&Render,
     if finding.evidence.len() == known { finding.seen(path(a.1)) } else { finding }
 }
 
-/// The lines that move one of two environments out of the other's way: the one whose data is not precious.
-fn beside(
-    input: &PlanInput<'_>,
-    a: &ObservedEnvironment,
-    b: &ObservedEnvironment,
-    key: impl Fn(&EnvironmentName) -> String,
-) -> String {
-    let names = [a, b].map(|environment| &environment.render.stack.environment);
-    let is_protected =
-        |name: &EnvironmentName| input.settings.environments.get(name).is_some_and(|e| e.protected);
-    let moved = names.into_iter().find(|name| !is_protected(name)).unwrap_or(&input.request.environment);
-    format!("or move {moved}'s, in ala-promote.toml: [environments.{moved}] beside = {{ {} }}", key(moved))
+/// The line that moves one of two environments out of the other's way: the one whose data is not precious. It is given
+/// that one, and the other.
+fn beside(input: &PlanInput<'_>, a: &Render, b: &Render, key: impl Fn(&Render, &Render) -> String) -> String {
+    let is_protected = |render: &Render| {
+        input.settings.environments.get(&render.stack.environment).is_some_and(|e| e.protected)
+    };
+    let is_moved = |render: &Render| render.stack.environment == input.request.environment;
+    let (moved, other) = match (is_protected(a), is_protected(b)) {
+        (true, false) => (b, a),
+        (true, true) if is_moved(b) => (b, a),
+        _ => (a, b),
+    };
+    let (name, key) = (&moved.stack.environment, key(moved, other));
+    format!("or move {name}'s, in ala-promote.toml: [environments.{name}] beside = {{ {key} }}")
 }
 
-fn same_images(a: &Render, b: &Render) -> Vec<Finding> {
-    let built: BTreeSet<_> = [a, b]
-        .into_iter()
-        .flat_map(|render| render.services.values())
-        .filter(|spec| spec.build.is_some())
-        .filter_map(|spec| spec.image.as_ref())
-        .collect();
-    let images = |render: &Render| -> BTreeSet<_> {
-        render.services.values().filter_map(|spec| spec.image.clone()).filter(|i| built.contains(i)).collect()
+/// An offset by which all ports that the other has too come to lie where neither has any.
+fn free_offset(moved: &Render, other: &Render) -> u16 {
+    let as_written = |(service, port): (&ServiceName, &PortMapping)| {
+        let was = moved.stack.changes.iter().find_map(|change| match change {
+            StackChange::PortMoved { service: of, port: was, to }
+                if of == service && port.published == Some(*to) =>
+            {
+                Some(was)
+            }
+            _ => None,
+        });
+        was.unwrap_or(port).clone()
     };
-    let theirs = images(b);
-    images(a)
-        .into_iter()
-        .filter(|reference| theirs.contains(reference))
-        .map(|reference| {
-            let finding = both(a, b, &format!("use the same image reference {reference}"));
-            let uses = |render: &Render| {
-                let mut services = render.services.iter();
-                let user = services.find(|(_, spec)| spec.image.as_ref() == Some(&reference));
-                user.map_or_else(String::new, |(service, _)| format!("services.{service}.image"))
-            };
-            seen_in_both(finding, (a, &uses(a)), (b, &uses(b)))
-                .mend(format!("set `image:` in the overlay, such as {}:staging", reference.repository()))
+    let own: Vec<PortMapping> = wanted_ports(moved).map(as_written).collect();
+    let theirs: Vec<&PortMapping> = wanted_ports(other).map(|(_, port)| port).collect();
+    let is_theirs = |port: &PortMapping| theirs.iter().any(|other| collide(port, other));
+    let is_free = |offset: &u16| {
+        own.iter().filter(|port| is_theirs(port)).all(|port| {
+            let to = port.published.and_then(|published| published.checked_add(*offset));
+            let there = PortMapping { published: to, ..port.clone() };
+            to.is_some() && !is_theirs(&there) && !own.iter().any(|own| collide(own, &there))
         })
-        .collect()
+    };
+    OFFSETS.into_iter().find(is_free).unwrap_or(OFFSETS[0])
+}
+
+fn same_images(input: &PlanInput<'_>, a: &Render, b: &Render) -> Vec<Finding> {
+    let moved = |reference: &ImageReference| {
+        let finding = both(a, b, &format!("use the same image reference {reference}"));
+        let uses = |render: &Render| {
+            let mut services = render.services.iter();
+            let user = services.find(|(_, spec)| spec.image.as_ref() == Some(reference));
+            user.map_or_else(String::new, |(service, _)| format!("services.{service}.image"))
+        };
+        seen_in_both(finding, (a, &uses(a)), (b, &uses(b)))
+            .mend(format!("set `image:` in the overlay, such as {}:staging", reference.repository()))
+            .mend(beside(input, a, b, |moved, _| format!("image_suffix = \"-{}\"", moved.stack.environment)))
+    };
+    contested_images(input.settings, a, b).iter().map(moved).collect()
 }
 
 fn same_resources<'a>(
@@ -307,7 +309,12 @@ fn foreign_env_files(a: &Render, b: &Render) -> Option<Finding> {
     let name = |file: &Path| file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
     let finding = a.stack.env_file.iter().fold(finding, |finding, own| {
         let (own, theirs) = (name(own), name(theirs));
-        finding.mend(format!("write `env_file: ${{ENV_FILE:-{theirs}}}` there, and ENV_FILE={own} in {own}"))
+        finding
+            .mend(format!(
+                "say in ala-promote.toml what is read in its place: [environments.{ours}] beside = {{ env_files = \
+                 {{ \"{theirs}\" = \"{own}\" }} }}"
+            ))
+            .mend(format!("or write `env_file: ${{ENV_FILE:-{theirs}}}` there, and ENV_FILE={own} in {own}"))
     });
     Some(finding.mend("or replace `env_file:` by `environment:` with the variables that the service needs"))
 }

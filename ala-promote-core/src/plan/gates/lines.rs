@@ -29,6 +29,8 @@ pub(super) fn seen_in(finding: Finding, render: &Render, path: &str) -> Finding 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::domain::{Places, StackRef};
 
@@ -41,6 +43,7 @@ mod tests {
             dir: dir.into(),
             files: Vec::new(),
             env_file: None,
+            service_env_files: BTreeMap::new(),
             changes: Vec::new(),
             derived_file: None,
         };

@@ -10,12 +10,12 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     let Some(target) = input.target() else { return Vec::new() };
     let own = &target.render.stack.project;
     let mut findings = Vec::new();
-    for (service, port) in wanted_ports(input, target) {
+    for (service, port) in wanted_ports(&target.render) {
         let taken = input
             .observed
             .port_holders
             .iter()
-            .find(|held| held.project.as_ref() != Some(own) && collide(&held.port, &port));
+            .find(|held| held.project.as_ref() != Some(own) && collide(&held.port, port));
         if let (Some(taken), Some(published)) = (taken, port.published) {
             let reason = format!("port {published} that service {service} publishes is taken");
             findings.push(

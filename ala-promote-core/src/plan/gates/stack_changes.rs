@@ -1,17 +1,18 @@
 //! What a stack has otherwise than its files say is told in its plan: host ports that an overlay inherits and maps
-//! elsewhere are left out; where the config says so, ports and container names of another environment are moved out of
-//! its way.
+//! elsewhere are left out; where the config says so, ports, container names and image references of another environment are moved out
+//! of its way.
+
+use std::path::PathBuf;
 
 use crate::config::ComposeFiles;
-use crate::domain::{Places, ServiceName, StackChange, located};
-use crate::plan::changes::changes;
+use crate::domain::{Places, Render, ServiceName, StackChange, located};
 use crate::plan::{Finding, PlanInput};
 
 const GATE: &str = "stack-changes";
 
 pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     let Some(target) = input.target() else { return Vec::new() };
-    let changes = changes(input);
+    let changes = &target.render.stack.changes;
     let (dropped, others): (Vec<_>, Vec<_>) =
         changes.iter().partition(|change| matches!(change, StackChange::PortDropped { .. }));
     let environment = &input.request.environment;
@@ -20,13 +21,48 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         "{environment} is started without host ports that it inherits and maps elsewhere (Compose appends `ports`)"
     );
     let beside = format!(
-        "{environment} is started with other host ports or container names than its files have, as [environments.\
+        "{environment} is started with other host ports, container names or image references than its files have, as [environments.\
          {environment}] beside in ala-promote.toml says"
     );
     let mend =
         "to be rid of this note, take the host port from a variable in the base: \"${PORT:-5000}:5000\"";
     let dropped = note(inherits, &dropped, places).map(|note| note.mend(mend));
-    dropped.into_iter().chain(note(beside, &others, places)).chain(files_to_say(input)).collect()
+    dropped
+        .into_iter()
+        .chain(note(beside, &others, places))
+        .chain(env_files(&target.render))
+        .chain(files_to_say(input))
+        .chain(unseen(input))
+        .collect()
+}
+
+/// Env files that services read in the place of others: who reads them. One that nobody reads is a mistake.
+fn env_files(render: &Render) -> Vec<Finding> {
+    let name = &render.stack.environment;
+    let pair = |(given, read): (&PathBuf, &PathBuf)| {
+        let readers = render.services.iter().filter(|(_, spec)| spec.env_files.contains(read));
+        let readers: Vec<&str> = readers.map(|(service, _)| service.as_str()).collect();
+        let (given, read) = (given.display(), read.display());
+        if readers.is_empty() {
+            return Finding::refuse(GATE, format!("no service of {name} is given {given} with `env_file:`"))
+                .mend(format!("take it out of [environments.{name}] beside in ala-promote.toml"));
+        }
+        Finding::note(GATE, format!("services of {name} read {read} in the place of {given}"))
+            .seen(readers.join(", "))
+    };
+    render.stack.service_env_files.iter().map(pair).collect()
+}
+
+/// What is to be moved out of the way of an environment is not known while that can't be rendered. A rollback, which
+/// others' files hold up nowhere else, would start it under the other's names.
+fn unseen(input: &PlanInput<'_>) -> Option<Finding> {
+    input.environment()?.beside.as_ref()?;
+    let environments = &input.observed.environments;
+    let unseen = input.settings.environments.keys().find(|name| !environments.contains_key(*name))?;
+    let name = &input.request.environment;
+    let reason =
+        format!("{unseen} can't be rendered, so what {name} moves out of its way (`beside`) is not known");
+    Some(Finding::refuse(GATE, reason).mend(format!("mend the files of {unseen}, then try again")))
 }
 
 /// An environment that is found by what runs would be found by what it was started from, with the changes in it: later
@@ -64,6 +100,9 @@ fn shown(change: &StackChange, places: &Places) -> String {
         }
         StackChange::ContainerRenamed { service, name, to, .. } => {
             at(service, "container_name", &format!("{name} becomes {to}"))
+        }
+        StackChange::ImageRenamed { service, image, to } => {
+            at(service, "image", &format!("{image} becomes {to}"))
         }
     }
 }

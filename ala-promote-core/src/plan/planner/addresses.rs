@@ -14,7 +14,7 @@ pub(super) fn find(
     promoted: &[PromotedService<'_>],
 ) -> Vec<(String, String)> {
     let urls = configured_urls(promoted);
-    let ports = wanted_ports(input, target);
+    let ports: Vec<_> = wanted_ports(&target.render).collect();
     let mut found = Vec::new();
     for p in promoted {
         let published: Vec<u16> = ports

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draft::Draft;
 use super::{release, unseen, unusable};
-use crate::domain::{ImageReference, PullSource, ReleaseKind, ServiceName, StepId};
+use crate::domain::{ImageReference, PullSource, ReleaseKind, ServiceName, StackChange, StepId};
 use crate::plan::pairing::{PromotedService, is_pulled};
 use crate::plan::{
     Action, Finding, ImageSource, PlanInput, PlannedImage, PlannedRelease, PullTarget, StageKind, StepClass,
@@ -40,11 +40,15 @@ pub(super) fn draft<'a>(
         targets.insert(own, image.image.clone());
     }
     keep_old(&draft, &release, &mut targets);
+    let mut temporary = Vec::new();
+    if build {
+        temporary.extend(give_back(&draft, &mut targets));
+        temporary.extend(build_references(&draft)?.into_values());
+    }
     let tags = targets.into_iter().map(|(reference, to)| draft.tag(reference, to)).collect();
     draft.stage(StageKind::Tag, StepClass::Compensable, tags);
 
     draft.swap_and_commit(release);
-    let temporary = if build { build_references(&draft)?.into_values().collect() } else { Vec::new() };
     draft.retire(temporary);
     Ok(draft)
 }
@@ -106,11 +110,36 @@ fn build_references(draft: &Draft<'_>) -> Result<BTreeMap<ServiceName, ImageRefe
 fn pull_targets(draft: &Draft<'_>) -> BTreeMap<ServiceName, PullTarget> {
     let pulled = draft.promoted.iter().filter(|p| is_pulled(draft.input, p));
     let target = |p: &PromotedService<'_>| {
-        let prior = draft.input.observed.references.get(p.reference).map(|image| image.id.clone());
-        let source = PullSource::Tag(p.reference.clone());
+        let reference = in_registry(draft, p);
+        let prior = draft.input.observed.references.get(reference).map(|image| image.id.clone());
+        let source = PullSource::Tag(reference.clone());
         (p.service.clone(), PullTarget { source, prior, expect: None })
     };
     pulled.map(target).collect()
+}
+
+/// What the registry calls a service's image: what the files call it.
+fn in_registry<'a>(draft: &'a Draft<'_>, p: &PromotedService<'a>) -> &'a ImageReference {
+    let renamed = draft.stack.changes.iter().find_map(|change| match change {
+        StackChange::ImageRenamed { service, image, .. } if service == p.service => Some(image),
+        _ => None,
+    });
+    renamed.unwrap_or(p.reference)
+}
+
+/// References of other environments that were pulled by and go back to what they named; of those that named nothing, as
+/// the second, nothing is left.
+fn give_back(draft: &Draft<'_>, targets: &mut BTreeMap<ImageReference, ImageSource>) -> Vec<ImageReference> {
+    let mut unnamed = Vec::new();
+    for p in draft.promoted.iter().filter(|p| is_pulled(draft.input, p)) {
+        let reference = in_registry(draft, p);
+        match draft.input.observed.references.get(reference) {
+            _ if reference == p.reference => {}
+            Some(image) => drop(targets.insert(reference.clone(), ImageSource::Known(image.clone()))),
+            None => unnamed.push(reference.clone()),
+        }
+    }
+    unnamed
 }
 
 /// Pulls what was built elsewhere, builds the rest, and takes what is neither as it is tagged.
@@ -119,8 +148,8 @@ fn made_images(draft: &mut Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedIma
     let pull_step = draft.upcoming_id();
     draft.pull(pulled.clone());
     let pulled_by = |reference: &ImageReference| {
-        let same = |target: &&PullTarget| target.source == PullSource::Tag(reference.clone());
-        pulled.iter().find(|(_, target)| same(target)).map(|(service, _)| service)
+        let source = PullSource::Tag(reference.clone());
+        pulled.iter().find(|(_, target)| target.source == source).map(|(service, _)| service)
     };
     let targets = build_references(draft)?;
     let step = draft.upcoming_id();
@@ -135,7 +164,7 @@ fn made_images(draft: &mut Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedIma
             image: ImageSource::Built { step: step.clone(), service: service.clone() },
             digest: None,
         };
-        let planned = match (built_by(repository), pulled_by(promoted.reference)) {
+        let planned = match (built_by(repository), pulled_by(in_registry(draft, promoted))) {
             (Some(service), _) => made(&step, service),
             (None, Some(service)) => made(&pull_step, service),
             (None, None) => tagged(draft, promoted.reference)?,

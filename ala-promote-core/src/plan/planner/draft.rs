@@ -8,9 +8,7 @@ use crate::domain::{
     DatabaseTarget, EnvironmentName, HealthTarget, HookMoment, ImageReference, Release, ReleaseTag,
     ServiceName, ServiceSpec, StackRef, StepId, Verb,
 };
-use crate::plan::changes::changes;
 use crate::plan::pairing::{PromotedService, promoted_services};
-use crate::plan::ports::wanted_ports;
 use crate::plan::{
     Action, Before, Finding, ImageSource, ObservedEnvironment, PLAN_FORMAT, Plan, PlanInput, PlannedRelease,
     PullTarget, Stage, StageKind, Step, StepClass,
@@ -38,9 +36,7 @@ impl<'a> Draft<'a> {
         let environment = input.environment().ok_or_else(|| unseen(&format!("environment {name}")))?;
         let target = input.target().ok_or_else(|| unseen(&format!("environment {name}")))?;
         let promoted = promoted_services(input);
-        let changes = changes(input);
-        let derived_file = (!changes.is_empty()).then(|| input.settings.derived_file(name));
-        let stack = StackRef { changes, derived_file, ..target.render.stack.clone() };
+        let stack = target.render.stack.clone();
         Ok(Self {
             input,
             environment,
@@ -264,13 +260,12 @@ pub(super) fn health_target(
     let awaited_to_end = environment.render.services.values().any(|other| {
         other.depends_on.get(service).is_some_and(|condition| condition == "service_completed_successfully")
     });
-    let ports = wanted_ports(input, environment);
     HealthTarget {
         service: service.clone(),
         display: input.settings.display_name(service),
         promoted,
         job: awaited_to_end || spec.restart.as_deref() == Some("no"),
-        ports: ports.into_iter().filter(|(s, _)| *s == service).map(|(_, port)| port).collect(),
+        ports: spec.ports.iter().filter(|port| port.published.is_some()).cloned().collect(),
         path: settings.and_then(|s| s.health_path.clone()),
         replicas: spec.replicas,
     }

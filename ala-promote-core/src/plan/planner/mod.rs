@@ -55,7 +55,7 @@ pub(crate) fn references_in_question(input: &PlanInput<'_>) -> Vec<ImageReferenc
 /// The host ports that the environment asks for.
 pub(crate) fn wanted_ports_of_target(input: &PlanInput<'_>) -> Vec<PortMapping> {
     let Some(target) = input.target() else { return Vec::new() };
-    wanted_ports(input, target).into_iter().map(|(_, port)| port).collect()
+    wanted_ports(&target.render).map(|(_, port)| port.clone()).collect()
 }
 
 /// The databases that will be backed up, and where to.

@@ -26,6 +26,11 @@ pub(super) fn changed(text: &str, changes: &[StackChange]) -> Option<String> {
                 entry.insert("published".to_owned(), to.to_string().into());
             }
             StackChange::ContainerRenamed { name, to, shared, .. } => rename(service, name, to, shared)?,
+            StackChange::ImageRenamed { image, to, .. } => {
+                let known = service.get_mut("image")?;
+                (known.as_str()?.parse().ok().as_ref() == Some(image)).then_some(())?;
+                *known = to.to_string().into();
+            }
             _ => return None,
         }
     }
@@ -54,7 +59,7 @@ fn rename(service: &mut Map<String, Value>, name: &str, to: &str, shared: &[Stri
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{all_dropped, dropped, moved, renamed, renamed_beside};
+    use super::super::tests::{all_dropped, called, dropped, moved, renamed, renamed_beside};
     use super::*;
 
     const RENDERED: &str = include_str!("../../../tests/compose/rendered-2.40.3.json");
@@ -84,6 +89,15 @@ mod tests {
         let text = changed(RENDERED, &[moved(Some("127.0.0.1"), 9000, 90, 19000)]).unwrap();
         assert_eq!(text.replace("\"19000\"", "\"9000\""), changed(RENDERED, &[]).unwrap());
         assert_eq!(changed(RENDERED, &[moved(None, 1, 80, 10001)]), None);
+    }
+
+    #[test]
+    fn an_image_is_called_otherwise() {
+        let text = r#"{"services":{"a":{"image":"acme/app"},"b":{"image":"acme/app:1"},"c":{"build":"."}}}"#;
+        let after = changed(text, &[called("a", "acme/app:latest", "acme/app:latest-2")]).unwrap();
+        assert_eq!(after, text.replace("\"acme/app\"", "\"acme/app:latest-2\""));
+        assert_eq!(changed(text, &[called("b", "acme/app:2", "acme/app:3")]), None);
+        assert_eq!(changed(text, &[called("c", "c:latest", "c:2")]), None);
     }
 
     #[test]

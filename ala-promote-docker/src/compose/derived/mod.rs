@@ -12,8 +12,6 @@ use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
 use ala_promote_core::domain::StackRef;
 use serde_json::{Map, Value};
 
-use super::failure::Explain;
-use super::invocation::arguments;
 use super::prepared::Prepared;
 use super::tool::Family;
 use super::{Compose, failed};
@@ -28,19 +26,8 @@ impl Compose {
         stack: &StackRef,
         prepared: &Prepared,
     ) -> BackendResult<Option<StackRef>> {
-        let Some(file) = stack.derived_file.as_ref().filter(|_| !stack.changes.is_empty()) else {
-            return Ok(None);
-        };
-        let mut args = arguments(stack, self.tool.family());
-        args.extend(self.config_command());
-        let what = format!("render {}", stack.environment);
-        let done = self.process(what, args, &stack.dir, prepared).run(&self.lock).await?;
-        if !done.status.success() {
-            let explain =
-                Explain { stack, raw: &prepared.raw, scrub: &prepared.scrub, lines: &done.last_lines };
-            return Err(explain.render_failure());
-        }
-        let text = String::from_utf8_lossy(&done.stdout);
+        let Some(file) = &stack.derived_file else { return Ok(None) };
+        let text = self.rendered(stack, prepared).await?;
         let changed = match self.tool.family() {
             Family::One => yaml::changed(&text, &stack.changes),
             Family::Two => json::changed(&text, &stack.changes),
@@ -126,6 +113,11 @@ mod tests {
     pub(super) fn renamed_beside(service: &str, name: &str, to: &str, network: &str) -> StackChange {
         let (service, shared) = (service.parse().unwrap(), vec![network.to_owned()]);
         StackChange::ContainerRenamed { service, name: name.into(), to: to.into(), shared }
+    }
+
+    pub(super) fn called(service: &str, image: &str, to: &str) -> StackChange {
+        let (service, image, to) = (service.parse().unwrap(), image.parse().unwrap(), to.parse().unwrap());
+        StackChange::ImageRenamed { service, image, to }
     }
 
     /// Every port of the renders in tests/compose.

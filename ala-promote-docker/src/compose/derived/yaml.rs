@@ -48,6 +48,11 @@ fn service(block: &[&str], changes: &[&StackChange]) -> Option<Vec<String>> {
         match change {
             StackChange::PortDropped { .. } | StackChange::PortMoved { .. } => port(&mut lines, change)?,
             StackChange::ContainerRenamed { name, to, shared, .. } => rename(&mut lines, name, to, shared)?,
+            StackChange::ImageRenamed { image, to, .. } => {
+                let line =
+                    scalar(&mut lines, "image", |written| written.parse().ok().as_ref() == Some(image))?;
+                *line = format!("    image: {}", Value::from(to.to_string()));
+            }
             _ => return None,
         }
     }
@@ -109,11 +114,19 @@ fn moved(line: &str, from: u16, target: u16, to: u16) -> Option<String> {
     }
 }
 
+/// The line of a key whose value is as it is known.
+fn scalar<'a>(lines: &'a mut [String], key: &str, is_known: impl Fn(&str) -> bool) -> Option<&'a mut String> {
+    let value = |line: &str| {
+        let written = line.strip_prefix("    ")?.strip_prefix(key)?.strip_prefix(": ")?;
+        Some(is_known(written.trim_matches(['\'', '"'])))
+    };
+    let line = lines.iter_mut().find(|line| value(line).is_some())?;
+    value(line)?.then_some(line)
+}
+
 /// Gives the container another name, and its networks the one that it had.
 fn rename(lines: &mut Vec<String>, name: &str, to: &str, shared: &[String]) -> Option<()> {
-    let known = lines.iter_mut().find(|line| line.starts_with("    container_name: "))?;
-    let written = known.trim_start().trim_start_matches("container_name: ").trim_matches(['\'', '"']);
-    (written == name).then_some(())?;
+    let known = scalar(lines, "container_name", |written| written == name)?;
     *known = format!("    container_name: {}", Value::from(to));
     if lines.iter().any(|line| line.starts_with("    network_mode: ")) {
         return Some(());
@@ -134,7 +147,7 @@ fn rename(lines: &mut Vec<String>, name: &str, to: &str, shared: &[String]) -> O
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{all_dropped, dropped, moved, renamed, renamed_beside};
+    use super::super::tests::{all_dropped, called, dropped, moved, renamed, renamed_beside};
     use super::*;
 
     const RENDERED: &str = include_str!("../../../tests/compose/rendered-1.29.2.yml");
@@ -165,6 +178,15 @@ mod tests {
             .replace("127.0.0.1:9001:91/tcp", "127.0.0.1:19001:91/tcp");
         same(&changed(RENDERED, &changes).unwrap(), &expected);
         assert_eq!(changed(RENDERED, &[moved(None, 1, 80, 10001)]), None);
+    }
+
+    #[test]
+    fn an_image_is_called_otherwise() {
+        let text = "services:\n  a:\n    image: acme/app\n  b:\n    image: acme/app:1\n  c:\n    build: .\n";
+        let after = changed(text, &[called("a", "acme/app:latest", "acme/app:latest-2")]).unwrap();
+        same(&after, &text.replace("image: acme/app\n", "image: \"acme/app:latest-2\"\n"));
+        assert_eq!(changed(text, &[called("b", "acme/app:2", "acme/app:3")]), None);
+        assert_eq!(changed(text, &[called("c", "c:latest", "c:2")]), None);
     }
 
     #[test]

@@ -67,13 +67,15 @@ impl Resolver<'_> {
     ) -> BackendResult<Vec<PathBuf>> {
         let mut ways: Vec<Vec<PathBuf>> = Vec::new();
         for below in self.ways_below(base) {
-            let way = if stands_alone(overlay, &below)? {
-                vec![overlay.to_owned()]
-            } else {
-                below.into_iter().filter(|file| file != overlay).chain([overlay.to_owned()]).collect()
-            };
-            if !ways.contains(&way) {
-                ways.push(way);
+            let alone = vec![overlay.to_owned()];
+            let stands_alone = stands_alone(overlay, &below)?;
+            let may_stand_alone = stands_alone || shares_nothing(overlay, &below)?;
+            let over: Vec<_> =
+                below.into_iter().filter(|file| file != overlay).chain(alone.clone()).collect();
+            for way in may_stand_alone.then_some(alone).into_iter().chain((!stands_alone).then_some(over)) {
+                if !ways.contains(&way) {
+                    ways.push(way);
+                }
             }
         }
         let runs = self.started_here(environment);
@@ -85,7 +87,7 @@ impl Resolver<'_> {
                 Err(conflict(
                     environment,
                     format!(
-                        "{} is {}: it can't be told which of these {} is meant to have below {}",
+                        "{} is {}: it can't be told which of these, if any, {} is meant to have below {}",
                         base.environment,
                         own.join(" with "),
                         environment.name,
@@ -122,6 +124,22 @@ impl Resolver<'_> {
         };
         if is_same_list(&common, &without_named) { vec![common] } else { vec![common, without_named] }
     }
+}
+
+/// Whether an overlay could be a stack of its own whose services have other names: each of them has `image` or `build`,
+/// and none is one of the base's. Over the base it would start the base's services beside its own.
+fn shares_nothing(overlay: &Path, base: &[PathBuf]) -> BackendResult<bool> {
+    let overlay = RawFile::read(overlay)?;
+    if overlay.services().next().is_none() || overlay.services().any(|(_, defined, _)| !defined) {
+        return Ok(false);
+    }
+    for file in base {
+        let file = RawFile::read(file)?;
+        if file.services().any(|(name, ..)| overlay.services().any(|(own, ..)| own == name)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether an overlay is a stack of its own: each of its services has `image` or `build`, and it leaves out none of the

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ala_promote_core::backend::{BackendErrorKind, Call, CancelToken};
-use ala_promote_core::domain::{ImageReference, PortMapping, StackChange, StackRef};
+use ala_promote_core::domain::{ImageReference, PortMapping, Render, StackChange, StackRef};
 
 use super::{Folder, composes, default_compose, environment, is_v1};
 use crate::compose::Compose;
@@ -381,6 +381,54 @@ async fn a_moved_port_and_a_renamed_container_leave_the_name_to_its_networks() {
     let networks = docker(&["inspect", "-f", "{{json .NetworkSettings.Networks}}", &id]);
     assert!(networks.contains(&format!("\"{name}\"")), "{networks}");
     assert_eq!(start().await, id, "the same again replaces nothing");
+}
+
+#[tokio::test]
+async fn another_env_file_is_read_in_the_place_of_one_that_the_files_give() {
+    let file = "services:\n  a:\n    image: NAME-a:1\n    build: ./app\n    stop_grace_period: 0s\n    \
+                env_file: [given.env, more.env]\n    environment:\n      SAID: said\n  b:\n    image: NAME-a:1\n    \
+                env_file: given.env\n";
+    let Some(lab) = Lab::new(file).await else { return };
+    lab.folder
+        .write("given.env", "SECRET=of production\nBOTH=production\nSAID=production\nMORE=production\n");
+    lab.folder.write("more.env", "MORE=more\n");
+    lab.folder.write("own.env", "BOTH=own\nSAID=own\nMORE=own\nNEW=1e5\n");
+    lab.folder.write("empty.env", "");
+    let mut stack = lab.stack();
+    let read = |name: &str| BTreeMap::from([(lab.folder.path("given.env"), lab.folder.path(name))]);
+    let variables = |render: &Render, service: &str| {
+        let all = render.services[service].environment.iter();
+        all.map(|(key, value)| format!("{key}={}", value.reveal())).collect::<Vec<_>>()
+    };
+
+    stack.service_env_files = read("own.env");
+    let render = lab.compose.render(&stack).await.unwrap();
+    assert_eq!(variables(&render, "a"), ["BOTH=own", "MORE=more", "NEW=1e5", "SAID=said"]);
+    assert_eq!(variables(&render, "b"), ["BOTH=own", "MORE=own", "NEW=1e5", "SAID=own"]);
+    let files = [lab.folder.path("own.env"), lab.folder.path("more.env")];
+    assert_eq!(render.services["a"].env_files, files);
+    stack.service_env_files = read("empty.env");
+    let render = lab.compose.render(&stack).await.unwrap();
+    assert_eq!(
+        (variables(&render, "a"), variables(&render, "b").len()),
+        (vec!["MORE=more".into(), "SAID=said".into()], 0)
+    );
+
+    // It is what is started, too.
+    lab.build(&["a"], &Call::silent()).await.unwrap();
+    docker(&["tag", &lab.reference("a").to_string(), &format!("{}-a:1", lab.name)]);
+    stack.service_env_files = read("own.env");
+    stack.derived_file = Some(lab.folder.path("derived.json"));
+    lab.compose.up(&stack, &["a".parse().unwrap()], &Call::silent()).await.unwrap();
+    let variables = docker(&["inspect", "-f", "{{json .Config.Env}}", &lab.container("a").unwrap()]);
+    assert!(variables.contains("BOTH=own") && !variables.contains("production"), "{variables}");
+    let derived = std::fs::read_to_string(lab.folder.path("derived.json")).unwrap();
+    assert!(!derived.contains("production"), "{derived}");
+
+    // A value that is made of one that is gone is no value, and a file that is gone no file.
+    stack.service_env_files = read("gone.env");
+    let error = lab.compose.render(&stack).await.unwrap_err().to_string();
+    assert!(error.contains("gone.env does not exist"), "{error}");
 }
 
 #[tokio::test]

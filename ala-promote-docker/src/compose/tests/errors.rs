@@ -47,6 +47,19 @@ async fn of_several_files_the_broken_one_is_named() {
 }
 
 #[tokio::test]
+async fn files_that_can_t_be_laid_over_each_other_may_stand_alone() {
+    let folder = Folder::new(&[
+        ("a.yml", "services:\n  a:\n    image: x\n    depends_on: [b]\n  b:\n    image: x\n"),
+        ("b.yml", "services:\n  b:\n    image: x\n    depends_on: [a]\n  a:\n    image: x\n"),
+        (".env", ""),
+    ]);
+    for compose in composes().await {
+        let error = compose.render(&folder.stack("p", &["a.yml", "b.yml"], ".env")).await.unwrap_err();
+        assert!(hint(&error).contains("[environments.staging] files = [\"b.yml\"]"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn variables_without_a_value_are_named() {
     let file = "services:\n  a:\n    image: x:${TAG}\n    environment: {P: $NOPE, D: \"${DEFAULT:-d}\"}\n";
     for (_, error) in refusals(file, ENV).await {

@@ -86,6 +86,7 @@ impl Folder {
             dir: self.dir().to_owned(),
             files: files.iter().map(|name| self.path(name)).collect(),
             env_file: Some(self.path(env_file)),
+            service_env_files: BTreeMap::new(),
             changes: Vec::new(),
             derived_file: None,
         }

@@ -37,6 +37,7 @@ fn captured(family: Family) -> Render {
         dir: "/srv/app".into(),
         files: vec!["/srv/app/compose.yml".into()],
         env_file: Some("/srv/app/.env.staging".into()),
+        service_env_files: BTreeMap::new(),
         changes: Vec::new(),
         derived_file: None,
     };

@@ -423,6 +423,14 @@ async fn a_file_that_is_a_whole_stack_stands_alone() {
         let staging = resolve(&folder, "staging", &[]).await.unwrap();
         assert_eq!(staging.files.len() == 1, alone, "{text}");
     }
+    // Under other names it may be either.
+    folder.write("app/docker-compose.staging.yml", "services:\n  api-staging: {build: .}\n");
+    let error = resolve(&folder, "staging", &[]).await.unwrap_err();
+    let alone = "files = [\"docker-compose.staging.yml\"]";
+    let over = "files = [\"docker-compose.yml\", \"docker-compose.staging.yml\"]";
+    assert_says(&error, BackendErrorKind::Conflict, &["can't be told", alone, over]);
+    folder.write("app/docker-compose.staging.yml", "services:\n  proxy: {ports: []}\n");
+    assert_eq!(resolve(&folder, "staging", &[]).await.unwrap().files.len(), 2);
 }
 
 #[tokio::test]

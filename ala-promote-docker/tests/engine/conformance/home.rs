@@ -1,5 +1,6 @@
 //! A folder with a stack, and what happens to it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -149,6 +150,7 @@ impl Home {
             dir: self.folder.clone(),
             files: vec![self.folder.join("docker-compose.yml")],
             env_file: Some(self.folder.join(".env")),
+            service_env_files: BTreeMap::new(),
             changes: Vec::new(),
             derived_file: None,
         }
