@@ -8,7 +8,7 @@ use ala_promote_core::domain::{
 };
 use ala_promote_docker::DockerBackend;
 
-use super::support::{Stage, TestEngine, engines, eventually, service, skip};
+use super::support::{Stage, TestEngine, eventually, on_every_engine, service, skip};
 
 pub(crate) const IMAGE: &str = "ala-medical-postgres:15";
 
@@ -104,10 +104,10 @@ async fn detect(backend: &DockerBackend, stage: &Stage) -> Vec<ServiceDatabase> 
     backend.database().detect(&render, &containers).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_dump_restores_to_the_exact_content() {
-    for engine in engines() {
-        let Some(db) = Db::new(&engine).await else { continue };
+#[test]
+fn a_dump_restores_to_the_exact_content() {
+    on_every_engine(async |engine| {
+        let Some(db) = Db::new(engine).await else { return };
         let found = &detect(&db.backend, &db.stage).await[0];
         assert_eq!((found.database.as_str(), found.user.as_str()), ("ala_production", "ala_user"));
         assert!(found.running);
@@ -125,17 +125,17 @@ async fn a_dump_restores_to_the_exact_content() {
         let psql = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "ala_user", "-d", "ala_production"];
         db.stage.exec(&db.stage.id("db"), &[&psql[..], &["-f", "/tmp/b.sql"]].concat());
         assert_eq!(db.psql(rows), before);
-    }
+    });
 }
 
-#[tokio::test]
-async fn a_password_of_the_container_is_used_in_the_container() {
+#[test]
+fn a_password_of_the_container_is_used_in_the_container() {
     let file = "POSTGRES_PASSWORD_FILE: /tmp/password, POSTGRES_HOST_AUTH_METHOD: trust";
-    for engine in engines() {
+    on_every_engine(async |engine| {
         for variables in ["POSTGRES_PASSWORD: hunter2000", file] {
-            the_password_is_used(&engine, variables).await;
+            the_password_is_used(engine, variables).await;
         }
-    }
+    });
 }
 
 async fn the_password_is_used(engine: &TestEngine, variables: &str) {
@@ -156,10 +156,10 @@ async fn the_password_is_used(engine: &TestEngine, variables: &str) {
     }
 }
 
-#[tokio::test]
-async fn a_database_that_is_down_is_named() {
-    for engine in engines() {
-        let Some(db) = Db::new(&engine).await else { continue };
+#[test]
+fn a_database_that_is_down_is_named() {
+    on_every_engine(async |engine| {
+        let Some(db) = Db::new(engine).await else { return };
         let id = db.stage.id("db");
         engine.docker(&["stop", "-t", "5", &id]);
         assert!(!detect(&db.backend, &db.stage).await[0].running);
@@ -172,7 +172,7 @@ async fn a_database_that_is_down_is_named() {
         engine.docker(&["rm", &id]);
         let found = detect(&db.backend, &db.stage).await;
         assert!(found.len() == 1 && !found[0].running);
-    }
+    });
 }
 
 /// A table that takes long enough to dump for something to happen meanwhile.
@@ -219,10 +219,10 @@ pub(crate) async fn killed_while_dumping(db: &Db) {
     }
 }
 
-#[tokio::test]
-async fn what_a_killed_dump_left_is_ended_with_its_session() {
-    for engine in engines() {
-        let Some(db) = Db::new(&engine).await else { continue };
+#[test]
+fn what_a_killed_dump_left_is_ended_with_its_session() {
+    on_every_engine(async |engine| {
+        let Some(db) = Db::new(engine).await else { return };
         fill(&db);
         killed_while_dumping(&db).await;
         assert_eq!(db.sessions(), "1", "the server waits for a reader");
@@ -232,18 +232,18 @@ async fn what_a_killed_dump_left_is_ended_with_its_session() {
         db.discard("op-1", &db.file()).await;
         eventually("its session is gone", || db.sessions() == "0");
         db.assert_nothing_in(db.file().parent().unwrap());
-    }
+    });
 }
 
 /// Detection goes by what is in the image, whatever its name: PostGIS, TimescaleDB and a team's own build are so found.
-#[tokio::test]
-async fn a_database_under_another_name_is_one() {
-    for engine in engines() {
+#[test]
+fn a_database_under_another_name_is_one() {
+    on_every_engine(async |engine| {
         if !engine.try_docker(&["image", "inspect", IMAGE]).status.success() {
             skip(&format!("{IMAGE} is not on Docker Engine {}", engine.name));
-            continue;
+            return;
         }
-        let stage = Stage::new(&engine);
+        let stage = Stage::new(engine);
         let context = stage.dir.path().join("timescale");
         std::fs::create_dir(&context).unwrap();
         let text = format!("FROM {IMAGE}\nLABEL of=timescaledb\n");
@@ -264,38 +264,38 @@ async fn a_database_under_another_name_is_one() {
         let found = backend.database().detect(&render, &containers).await.unwrap();
         let metrics = found.iter().find(|found| found.service.as_str() == "metrics").unwrap();
         assert_eq!((metrics.database.as_str(), metrics.running), ("metrics", true));
-    }
+    });
 }
 
-#[tokio::test]
-async fn a_dump_whose_container_dies_leaves_no_file() {
-    for engine in engines() {
-        let Some(db) = Db::new(&engine).await else { continue };
+#[test]
+fn a_dump_whose_container_dies_leaves_no_file() {
+    on_every_engine(async |engine| {
+        let Some(db) = Db::new(engine).await else { return };
         fill(&db);
         let id = db.stage.id("db");
         let error = while_dumping(&db, &Call::silent(), || drop(engine.docker(&["kill", &id]))).await;
         assert!(matches!(error.kind(), BackendErrorKind::Failed | BackendErrorKind::Unavailable), "{error}");
         db.assert_nothing_in(db.file().parent().unwrap());
-    }
+    });
 }
 
-#[tokio::test]
-async fn a_dump_whose_server_session_dies_leaves_no_file() {
-    for engine in engines() {
-        let Some(db) = Db::new(&engine).await else { continue };
+#[test]
+fn a_dump_whose_server_session_dies_leaves_no_file() {
+    on_every_engine(async |engine| {
+        let Some(db) = Db::new(engine).await else { return };
         fill(&db);
         let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ala-promote-op-1'";
         let error = while_dumping(&db, &Call::silent(), || drop(db.psql(kill))).await;
         assert_eq!(error.kind(), BackendErrorKind::Failed, "{error}");
         assert!(error.to_string().contains("exit code 1"), "{error}");
         db.assert_nothing_in(db.file().parent().unwrap());
-    }
+    });
 }
 
-#[tokio::test]
-async fn a_cancelled_dump_stops_at_once_and_leaves_nothing() {
-    for engine in engines() {
-        let Some(db) = Db::new(&engine).await else { continue };
+#[test]
+fn a_cancelled_dump_stops_at_once_and_leaves_nothing() {
+    on_every_engine(async |engine| {
+        let Some(db) = Db::new(engine).await else { return };
         fill(&db);
         let cancel = CancelToken::new();
         let call = Call::new(cancel.clone(), |_| {});
@@ -303,13 +303,13 @@ async fn a_cancelled_dump_stops_at_once_and_leaves_nothing() {
         assert_eq!(error.kind(), BackendErrorKind::Cancelled, "{error}");
         db.assert_nothing_in(db.file().parent().unwrap());
         eventually("its session is gone", || db.sessions() == "0");
-    }
+    });
 }
 
-#[tokio::test]
-async fn a_cancelled_dump_waits_for_no_lock() {
-    for engine in engines() {
-        let Some(db) = Db::new(&engine).await else { continue };
+#[test]
+fn a_cancelled_dump_waits_for_no_lock() {
+    on_every_engine(async |engine| {
+        let Some(db) = Db::new(engine).await else { return };
         db.psql("CREATE TABLE t (n int)");
         let hold = "BEGIN; LOCK TABLE t; SELECT pg_sleep(120)";
         let psql = ["psql", "-X", "-U", "ala_user", "-d", "ala_production", "-c", hold];
@@ -330,26 +330,26 @@ async fn a_cancelled_dump_waits_for_no_lock() {
         // Its own limit is a minute; whoever comes next must not wait behind it.
         eventually("its session is gone", || db.sessions() == "0");
         db.assert_nothing_in(file.parent().unwrap());
-    }
+    });
 }
 
-#[tokio::test]
-async fn a_dump_that_a_killed_operation_left_in_the_server_is_ended() {
-    for engine in engines() {
-        let Some(db) = Db::new(&engine).await else { continue };
+#[test]
+fn a_dump_that_a_killed_operation_left_in_the_server_is_ended() {
+    on_every_engine(async |engine| {
+        let Some(db) = Db::new(engine).await else { return };
         let id = db.stage.id("db");
         let sleep = ["psql", "-X", "-U", "ala_user", "-d", "ala_production", "-c", "SELECT pg_sleep(600)"];
         engine.docker(&[&["exec", "-d", "-e", "PGAPPNAME=ala-promote-killed", &id][..], &sleep].concat());
         eventually("it is there", || db.sessions() == "1");
         db.dump("op-2", &db.file(), &Call::silent()).await.unwrap();
         eventually("its session is gone", || db.sessions() == "0");
-    }
+    });
 }
 
-#[tokio::test]
-async fn a_full_disk_is_said_with_how_far_it_came() {
-    for engine in engines() {
-        let Some(db) = Db::new(&engine).await else { continue };
+#[test]
+fn a_full_disk_is_said_with_how_far_it_came() {
+    on_every_engine(async |engine| {
+        let Some(db) = Db::new(engine).await else { return };
         fill(&db);
         let small = db.stage.dir.path().join("small");
         std::fs::create_dir(&small).unwrap();
@@ -369,5 +369,5 @@ async fn a_full_disk_is_said_with_how_far_it_came() {
         assert!(error.hint().unwrap().contains("free space"));
         assert_eq!(left, 0);
         eventually("its session is gone", || db.sessions() == "0");
-    }
+    });
 }

@@ -10,7 +10,7 @@ use ala_promote_core::backend::{Backend, BackendErrorKind, BackendResult, Call, 
 use ala_promote_core::domain::{BackedUp, BackupManifest, DatabaseKind, DatabaseTarget};
 use ala_promote_docker::DockerBackend;
 
-use super::support::{Stage, TestEngine, engines, eventually, skip};
+use super::support::{Stage, TestEngine, eventually, on_every_engine, skip};
 
 const PROGRAMS: [&str; 4] =
     ["/usr/sbin/mariadbd", "/usr/bin/mariadb", "/usr/bin/mariadb-dump", "/usr/bin/mariadb-admin"];
@@ -127,10 +127,10 @@ impl Shop {
     }
 }
 
-#[tokio::test]
-async fn a_dump_of_mariadb_gives_the_exact_content_and_a_cut_one_is_none() {
-    for engine in engines() {
-        let Some(shop) = Shop::new(&engine).await else { continue };
+#[test]
+fn a_dump_of_mariadb_gives_the_exact_content_and_a_cut_one_is_none() {
+    on_every_engine(async |engine| {
+        let Some(shop) = Shop::new(engine).await else { return };
         shop.sql(FILL);
         let (stack, file) = (shop.stage.stack(), shop.file());
         let database = shop.backend.database();
@@ -189,7 +189,7 @@ async fn a_dump_of_mariadb_gives_the_exact_content_and_a_cut_one_is_none() {
         shop.sql("CREATE TABLE old (n INT) ENGINE=MyISAM");
         let refused = database.room(&stack, &shop.target, &file).await.unwrap_err();
         assert!(refused.to_string().contains("old (MyISAM)"), "{refused}");
-    }
+    });
 }
 
 /// The server with its libraries, and busybox.

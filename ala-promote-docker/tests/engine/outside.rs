@@ -4,7 +4,7 @@ use ala_promote_core::backend::{Backend, BackendErrorKind, Call, CancelToken};
 use ala_promote_core::domain::{BackedUp, DatabaseTarget, UrlDatabase};
 
 use super::database::{Db, IMAGE, fill, killed_while_dumping, while_dumping};
-use super::support::{TestEngine, engines, eventually};
+use super::support::{TestEngine, eventually, on_every_engine};
 
 /// `hunter/2000@'$x`.
 const ENCODED: &str = "hunter%2F2000%40'%24x";
@@ -50,10 +50,10 @@ impl Db {
     }
 }
 
-#[tokio::test]
-async fn a_database_outside_is_dumped_whole_and_its_url_is_seen_nowhere() {
-    for engine in engines() {
-        let Some(db) = outside(&engine).await else { continue };
+#[test]
+fn a_database_outside_is_dumped_whole_and_its_url_is_seen_nowhere() {
+    on_every_engine(async |engine| {
+        let Some(db) = outside(engine).await else { return };
         fill(&db);
         let room = db.backend.database().room(&db.stage.stack(), &db.target, &db.file()).await.unwrap();
         assert!(room.database_bytes > 1 << 20, "{room:?}");
@@ -92,13 +92,13 @@ async fn a_database_outside_is_dumped_whole_and_its_url_is_seen_nowhere() {
         let psql = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "ala_user", "-d", "ala_production"];
         db.stage.exec(&db.stage.id("db"), &[&psql[..], &["-f", "/tmp/b.sql"]].concat());
         assert_eq!(db.psql(rows), before);
-    }
+    });
 }
 
-#[tokio::test]
-async fn what_stands_in_the_way_of_a_dump_from_outside_is_said_before() {
-    for engine in engines() {
-        let Some(mut db) = outside(&engine).await else { continue };
+#[test]
+fn what_stands_in_the_way_of_a_dump_from_outside_is_said_before() {
+    on_every_engine(async |engine| {
+        let Some(mut db) = outside(engine).await else { return };
         // An older pg_dump.
         let old = format!("{}-old:1", db.stage.prefix);
         let pg_dump = "FROM ala-medical-postgres:15\nRUN printf '#!/bin/sh\\necho \"pg_dump (PostgreSQL) 14.9\"\\n' \
@@ -139,13 +139,13 @@ async fn what_stands_in_the_way_of_a_dump_from_outside_is_said_before() {
         env(&format!("postgres://ala_user:{ENCODED}@db/ala_production"));
         db.url_database().network = Some(format!("{}-none", db.stage.prefix));
         assert!(db.refusal().await.contains("`network`"));
-    }
+    });
 }
 
-#[tokio::test]
-async fn a_dump_from_outside_that_does_not_come_to_its_end_leaves_nothing() {
-    for engine in engines() {
-        let Some(db) = outside(&engine).await else { continue };
+#[test]
+fn a_dump_from_outside_that_does_not_come_to_its_end_leaves_nothing() {
+    on_every_engine(async |engine| {
+        let Some(db) = outside(engine).await else { return };
         fill(&db);
         let folder = db.file().parent().unwrap().to_owned();
         let cancel = CancelToken::new();
@@ -169,5 +169,5 @@ async fn a_dump_from_outside_that_does_not_come_to_its_end_leaves_nothing() {
         assert!(db.helpers().is_empty());
         db.assert_nothing_in(&folder);
         eventually("its session is gone", || db.sessions() == "0");
-    }
+    });
 }

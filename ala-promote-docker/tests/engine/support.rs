@@ -44,6 +44,24 @@ pub(crate) fn engines() -> Vec<TestEngine> {
     found
 }
 
+/// Runs a scenario on every engine at once.
+pub(crate) fn on_every_engine(scenario: impl AsyncFn(&TestEngine) + Sync) {
+    side_by_side(&engines(), |engine| block_on(scenario(engine)));
+}
+
+pub(crate) fn side_by_side<T: Sync, R: Send>(parts: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let run = &run;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = parts.iter().map(|part| scope.spawn(move || run(part))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// On a runtime of this thread's own: tests wait for the Docker client without letting others go on.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
 /// Says what is not tested; in CI everything is.
 pub(crate) fn skip(why: &str) {
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "in CI nothing is skipped: {why}");

@@ -4,7 +4,6 @@ mod home;
 mod tree;
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::sync::Arc;
 
 use ala_promote_docker::DockerBackend;
@@ -13,7 +12,7 @@ use async_trait::async_trait;
 
 use super::database::IMAGE;
 use super::registry_server::Registry;
-use super::support::{Stage, TestEngine, engines, skip};
+use super::support::{Stage, TestEngine, block_on, engines, side_by_side, skip};
 use home::{Home, HomeGuard, Shared};
 
 /// How many cases run side by side on an engine, besides one about its database.
@@ -28,14 +27,6 @@ fn docker_does_what_the_ports_say() {
         report
     });
     reports.iter().for_each(Report::assert_ok);
-}
-
-fn side_by_side<T: Sync, R: Send>(parts: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let run = &run;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = parts.iter().map(|part| scope.spawn(move || run(part))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
 }
 
 /// All cases on one engine. Those about the database that its fixtures share stand in a row.
@@ -57,11 +48,6 @@ fn report(engine: &TestEngine) -> Report {
 async fn report_on(docker: &Docker, cases: &[Case]) -> Report {
     let backend = Arc::new(docker.engine.backend().await);
     run_some(&Connected { docker, backend }, cases.iter().copied()).await
-}
-
-/// On a runtime of this thread's own: fixtures wait for the Docker client without letting others go on.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// One engine, and what its fixtures share.
