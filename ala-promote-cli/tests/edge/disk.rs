@@ -39,6 +39,8 @@ fn full_from(stack: &Stack<'_>, disk: &SmallDisk, moment: &str) {
     let (code, text) = stack.run("ala-promote recover");
     assert_eq!(code, 0, "{text}");
     let before = stack.image();
+    // What was set aside was given back.
+    disk.fill();
     let (code, text) = stack.run("deploy");
     assert_ne!(code, 0, "nothing begins without room for its end: {text}");
     assert!(text.contains("No space left on device"), "{text}");

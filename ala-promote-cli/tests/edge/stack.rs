@@ -31,7 +31,8 @@ pub(crate) fn on_every_engine(scenario: impl Fn(&Stack<'_>) + Sync) {
 
 /// The same on the engine of the environment and on the further one whose turn it is.
 pub(crate) fn on_two_engines(turn: usize, scenario: impl Fn(&Stack<'_>) + Sync) {
-    at_once(&EngineEnv::two(turn), scenario);
+    let engines = if super::is_torture() { EngineEnv::all() } else { EngineEnv::two(turn) };
+    at_once(&engines, scenario);
 }
 
 fn at_once(engines: &[EngineEnv], scenario: impl Fn(&Stack<'_>) + Sync) {
@@ -77,7 +78,7 @@ impl<'a> Stack<'a> {
             );
             fs::write(stack.dir().join(env_file), variables).unwrap();
         }
-        let config = "[backup]\nnone = \"there is no data\"\n\n[health]\nwindow = \"2s\"\n";
+        let config = "[backup]\nnone = \"there is no data\"\n\n[health]\nwindow = \"4s\"\n";
         fs::write(stack.dir().join("ala-promote.toml"), config).unwrap();
         stack.version("1");
         stack
@@ -178,16 +179,19 @@ impl<'a> Stack<'a> {
 impl Drop for Stack<'_> {
     fn drop(&mut self) {
         let docker = |arguments: &[&str]| self.engine.docker(arguments).unwrap_or_default();
-        // The engine's note of the ledger.
-        let folder = format!("label=ala-promote.ledger.dir={}", self.dir().display());
-        for volume in docker(&["volume", "ls", "-q", "--filter", &folder]).split_whitespace() {
-            docker(&["volume", "rm", volume]);
-        }
+        let forget = || {
+            // The engine's note of the ledger.
+            let folder = format!("label=ala-promote.ledger.dir={}", self.dir().display());
+            for volume in docker(&["volume", "ls", "-q", "--filter", &folder]).split_whitespace() {
+                docker(&["volume", "rm", volume]);
+            }
+        };
         if self.is_twin {
-            return;
+            return forget();
         }
         for environment in ["staging", "production"] {
-            let filter = format!("label=com.docker.compose.project={}-{environment}", self.name);
+            docker(&["rm", "-f", &format!("ala-promote-lock-{}", self.project(environment))]);
+            let filter = format!("label=com.docker.compose.project={}", self.project(environment));
             for (list, remove) in [
                 (&["ps", "-aq"][..], &["rm", "-f"][..]),
                 (&["network", "ls", "-q"][..], &["network", "rm"][..]),
@@ -198,6 +202,7 @@ impl Drop for Stack<'_> {
                 }
             }
         }
+        forget();
         let reference = format!("reference={}-web", self.name);
         let images = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &reference]);
         for image in images.split_whitespace() {
@@ -222,10 +227,18 @@ fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// A command that runs.
+/// A command that runs. What a failed test leaves of it is ended.
 pub(crate) struct Running {
     child: Child,
     output: tempfile::NamedTempFile,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Of no effect where it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Running {

@@ -54,7 +54,12 @@ fn a_terminal_that_is_closed_stops_nothing(stack: &Stack<'_>) {
     at.signal("KILL");
     let (_, text) = at.end();
     let start = Instant::now();
-    let is_done = || stack.records().last().is_some_and(|record| record.contains("operation-ended"));
+    let lock = format!("name=ala-promote-lock-{}", stack.project("production"));
+    // The lock is given back last.
+    let is_done = || {
+        stack.records().last().is_some_and(|record| record.contains("operation-ended"))
+            && stack.docker(&["ps", "-aq", "--filter", &lock]).is_empty()
+    };
     while !is_done() {
         assert!(
             start.elapsed() < Duration::from_secs(120),

@@ -99,6 +99,8 @@ pub enum StageKind {
     Build,
     /// Pull images that were built elsewhere.
     Pull,
+    /// Give names of another environment, which images were pulled by, back to what they named.
+    GiveBack,
     /// Back the database up.
     Backup,
     /// Move references.

@@ -2,8 +2,9 @@
 
 use ala_promote_core::backend::Backend as _;
 use ala_promote_core::config::{Beside, ServiceSettings};
-use ala_promote_core::domain::{ImageId, ServiceName, Verb};
-use ala_promote_core::plan::Action;
+use ala_promote_core::domain::{ImageId, Outcome, ServiceName, Verb};
+use ala_promote_core::plan::{Action, StageKind};
+use ala_promote_testkit::memory::ImageBehaviour;
 
 use crate::host::{DEPLOY, Host, committed, rolled_back};
 
@@ -129,7 +130,7 @@ async fn a_release_that_fails_after_its_pull_gives_the_tag_back() {
     host.world
         .act("nobody listens", |state| {
             state.registry.images.values_mut().for_each(|image| {
-                image.behaviour = ala_promote_testkit::memory::ImageBehaviour::Never;
+                image.behaviour = ImageBehaviour::Never;
             });
         })
         .unwrap();
@@ -156,28 +157,43 @@ async fn of_two_pulls_one_that_came_is_taken_back_when_the_other_does_not() {
     assert_eq!(host.world.state().references, references);
 }
 
-#[tokio::test]
-async fn an_image_that_both_pull_by_one_tag_is_tested_beside_the_tag_that_production_has() {
-    const ONE: &str = "registry.example.com/team/api:latest";
+const ONE: &str = "registry.example.com/team/api:latest";
+
+/// Both environments call the image alike.
+fn with_one_reference() -> Host {
     let mut host = Host::new();
     for environment in ["staging", "production"] {
         host.world.edit(environment, |e| drop(e.service("backend").without_build().image(ONE))).unwrap();
     }
     let listed = ServiceSettings { promoted: Some(true), ..ServiceSettings::default() };
     host.settings.services.insert(backend(), listed);
+    host
+}
+
+fn add_suffix(host: &mut Host, environment: &str, suffix: &str) {
+    let beside = Beside { image_suffix: Some(suffix.into()), ..Beside::default() };
+    host.settings.environments.get_mut(environment).unwrap().beside = Some(beside);
+}
+
+fn pushed_as_one(host: &Host, version: &str) -> ImageId {
+    ImageId::new(host.world.push(ONE, version).unwrap().digest())
+}
+
+#[tokio::test]
+async fn an_image_that_both_pull_by_one_tag_is_tested_beside_the_tag_that_production_has() {
+    let mut host = with_one_reference();
     let told = host.plan("staging", DEPLOY).await.unwrap_err().to_string();
     assert!(told.contains("use the same image reference registry.example.com/team/api:latest"), "{told}");
-    let beside = Beside { image_suffix: Some("-staging".into()), ..Beside::default() };
-    host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
+    add_suffix(&mut host, "staging", "-staging");
 
     // Nothing is left by production's name where nothing was.
-    let first = ImageId::new(host.world.push(ONE, "first").unwrap().digest());
+    let first = pushed_as_one(&host, "first");
     host.deploy("second").await;
     assert_eq!((runs(&host, "staging"), host.world.image(ONE)), (first.clone(), None));
     host.promote().await;
     assert_eq!((runs(&host, "production"), host.world.image(ONE)), (first.clone(), Some(first.clone())));
     // What staging tests next moves it neither, be it kept or not.
-    let second = ImageId::new(host.world.push(ONE, "second").unwrap().digest());
+    let second = pushed_as_one(&host, "second");
     host.deploy("third").await;
     assert_eq!((runs(&host, "staging"), host.world.image(ONE)), (second.clone(), Some(first.clone())));
     host.promote().await;
@@ -185,4 +201,54 @@ async fn an_image_that_both_pull_by_one_tag_is_tested_beside_the_tag_that_produc
     host.world.set_registries_down(true).unwrap();
     rolled_back(host.operate("staging", DEPLOY).await);
     assert_eq!((runs(&host, "staging"), host.world.image(ONE)), (second.clone(), Some(second)));
+}
+
+#[tokio::test]
+async fn the_tag_that_production_has_names_its_own_again_before_anything_else_is_done() {
+    let mut host = with_one_reference();
+    add_suffix(&mut host, "staging", "-staging");
+    for before in [None, Some("first")] {
+        if let Some(version) = before {
+            pushed_as_one(&host, version);
+            host.deploy("second").await;
+            host.promote().await;
+        }
+        let named = host.world.image(ONE);
+        pushed_as_one(&host, "that nobody tested");
+        let plan = host.plan("staging", DEPLOY).await.unwrap();
+        let kinds: Vec<_> = plan.stages.iter().map(|stage| stage.kind).collect();
+        let pull = kinds.iter().position(|kind| *kind == StageKind::Pull).unwrap();
+        assert_eq!(kinds[pull + 1..pull + 3], [StageKind::GiveBack; 2], "{kinds:?}");
+        // A failed release that is left running does not leave it production's name.
+        host.world
+            .act("nobody listens", |state| {
+                let images = state.registry.images.values_mut();
+                images.for_each(|image| image.behaviour = ImageBehaviour::Never);
+            })
+            .unwrap();
+        let outcome = host.operate("staging", Verb::Deploy { build: true, keep_failed: true }).await;
+        assert!(matches!(outcome, Ok(Outcome::Kept { .. })), "{outcome:?}");
+        assert_eq!(host.world.image(ONE), named);
+        host.world
+            .act("it listens again", |state| {
+                let images = state.registry.images.values_mut();
+                images.for_each(|image| image.behaviour = ImageBehaviour::Healthy);
+            })
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_in_no_render_any_more_is_given_back_too() {
+    let mut host = with_one_reference();
+    pushed_as_one(&host, "first");
+    add_suffix(&mut host, "staging", "-staging");
+    host.deploy("second").await;
+    host.promote().await;
+    let named = host.world.image(ONE);
+    assert!(named.is_some());
+    add_suffix(&mut host, "production", "-live");
+    pushed_as_one(&host, "second");
+    host.deploy("third").await;
+    assert_eq!(host.world.image(ONE), named);
 }

@@ -92,6 +92,7 @@ async fn a_command_that_takes_too_long_or_is_not_wanted_any_more_is_ended_with_a
     let slow = format!("echo half; sleep 300 & echo $! > {0}; wait", mark.display());
     let is_gone = || {
         let pid = std::fs::read_to_string(&mark).unwrap().trim().to_owned();
+        assert!(!pid.is_empty());
         // On a busy machine a process that was killed takes its time.
         eventually("its child has ended", || {
             let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -107,7 +108,7 @@ async fn a_command_that_takes_too_long_or_is_not_wanted_any_more_is_ended_with_a
     let cancel = CancelToken::new();
     let call = Call::new(cancel.clone(), |_| {});
     let stop = async {
-        while !mark.exists() {
+        while !std::fs::read_to_string(&mark).is_ok_and(|pid| pid.ends_with('\n')) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         cancel.cancel();

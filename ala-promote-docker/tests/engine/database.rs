@@ -197,7 +197,9 @@ pub(crate) async fn while_dumping(
 
 async fn partly_written(db: &Db) {
     let partial = db.stage.dir.path().join("backups/backup-20251029-143022.sql.partial-op-1");
+    let begun = std::time::Instant::now();
     while !partial.metadata().is_ok_and(|meta| meta.len() > 1 << 20) {
+        assert!(begun.elapsed().as_secs() < 120, "no part of it is written");
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
 }
@@ -314,6 +316,8 @@ fn a_cancelled_dump_waits_for_no_lock() {
         let hold = "BEGIN; LOCK TABLE t; SELECT pg_sleep(120)";
         let psql = ["psql", "-X", "-U", "ala_user", "-d", "ala_production", "-c", hold];
         engine.docker(&[&["exec", "-d", &db.stage.id("db")][..], &psql].concat());
+        let held = "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND granted";
+        eventually("the table is locked", || db.psql(held) != "0");
         let cancel = CancelToken::new();
         let call = Call::new(cancel.clone(), |_| {});
         let file = db.file();

@@ -20,7 +20,8 @@ pub(super) fn chosen(engine: &EngineEnv, all: Vec<String>, share: usize) -> Vec<
         return all.into_iter().filter(|case| *case == only).collect();
     }
     if is_torture() {
-        let is_here = |(number, _): &(usize, String)| number % engines() == place(engine);
+        let (place, engines) = place(engine);
+        let is_here = |(number, _): &(usize, String)| number % engines == place;
         return all.into_iter().enumerate().filter(is_here).map(|(_, case)| case).collect();
     }
     let seed = variable("ALA_PROMOTE_SEED").unwrap_or_else(|| "1".to_owned());
@@ -30,7 +31,7 @@ pub(super) fn chosen(engine: &EngineEnv, all: Vec<String>, share: usize) -> Vec<
         (&seed, case).hash(&mut hasher);
         hasher.finish()
     });
-    let mine: Vec<String> = shuffled.into_iter().cycle().skip(place(engine) * share).take(share).collect();
+    let mine: Vec<String> = shuffled.into_iter().cycle().skip(place(engine).0 * share).take(share).collect();
     all.into_iter().filter(|case| mine.contains(case)).collect()
 }
 
@@ -40,25 +41,16 @@ pub(super) fn is_turn_of(engine: &EngineEnv, scenario: &str) -> bool {
     const KINDS: [&str; 3] = ["promote", "rollback", "deploy"];
     match variable("ALA_PROMOTE_CASE") {
         Some(only) => only.split('/').next() == Some(scenario),
-        None => is_torture() || KINDS.get(place(engine) % KINDS.len()) == Some(&scenario),
+        None => is_torture() || KINDS.get(place(engine).0 % KINDS.len()) == Some(&scenario),
     }
 }
 
-/// Which of the engines it is, of those that tests run on.
-fn place(engine: &EngineEnv) -> usize {
-    let is_it =
-        |entry: &String| entry.split('|').next() == engine.variables.get("DOCKER_HOST").map(String::as_str);
-    further().iter().position(is_it).map_or(0, |place| place + 1)
-}
-
-fn engines() -> usize {
-    1 + further().len()
-}
-
-/// The engines that are listed besides the one of the environment.
-fn further() -> Vec<String> {
-    let listed = variable("ALA_PROMOTE_TEST_ENGINES").unwrap_or_default();
-    listed.split(';').filter(|entry| !entry.is_empty()).map(ToOwned::to_owned).collect()
+/// Which of the engines that tests run on it is, and of how many.
+fn place(engine: &EngineEnv) -> (usize, usize) {
+    let all = EngineEnv::all();
+    let host = |engine: &EngineEnv| engine.variables.get("DOCKER_HOST").cloned();
+    let place = all.iter().position(|other| host(other) == host(engine));
+    (place.expect("it is one of them"), all.len())
 }
 
 /// A case at work. If it fails, the line that runs it alone is printed.

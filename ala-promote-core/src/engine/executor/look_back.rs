@@ -6,7 +6,7 @@ use super::Executor;
 use super::health::Expectation;
 use crate::backend::BackendResult;
 use crate::config::HealthSettings;
-use crate::domain::{ImageIdentity, Outcome, ServiceName, StackRef};
+use crate::domain::{ImageId, ImageIdentity, ImageReference, Outcome, PullSource, ServiceName, StackRef};
 use crate::engine::Progress;
 use crate::plan::{Action, ContainerBefore, Plan, Step};
 
@@ -45,16 +45,16 @@ impl Executor<'_> {
     async fn difference(&self, plan: &Plan, action: &Action) -> BackendResult<Vec<String>> {
         match action {
             Action::Tag { reference, prior, .. } => {
-                let now = self.backend.images().resolve(reference).await?.map(|image| image.id);
-                let name = |id: &Option<crate::domain::ImageId>| {
-                    id.as_ref().map_or("nothing".to_owned(), |id| id.short().to_owned())
-                };
-                let differs = now != *prior;
-                Ok(if differs {
-                    vec![format!("{reference} names {}, before {}", name(&now), name(prior))]
-                } else {
-                    vec![]
-                })
+                let found = self.reference_difference(reference, prior.as_ref()).await?;
+                Ok(found.into_iter().collect())
+            }
+            Action::Pull { targets, .. } => {
+                let mut differences = Vec::new();
+                for target in targets.values() {
+                    let PullSource::Tag(reference) = &target.source else { continue };
+                    differences.extend(self.reference_difference(reference, target.prior.as_ref()).await?);
+                }
+                Ok(differences)
             }
             Action::Swap { stack, services, .. } => {
                 let mut differences = self.container_differences(plan, stack, services).await?;
@@ -65,6 +65,17 @@ impl Executor<'_> {
             }
             _ => Ok(Vec::new()),
         }
+    }
+
+    async fn reference_difference(
+        &self,
+        reference: &ImageReference,
+        prior: Option<&ImageId>,
+    ) -> BackendResult<Option<String>> {
+        let now = self.backend.images().resolve(reference).await?.map(|image| image.id);
+        let name = |id: Option<&ImageId>| id.map_or("nothing".to_owned(), |id| id.short().to_owned());
+        let differs = now.as_ref() != prior;
+        Ok(differs.then(|| format!("{reference} names {}, before {}", name(now.as_ref()), name(prior))))
     }
 
     async fn container_differences(

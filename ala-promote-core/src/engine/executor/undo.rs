@@ -19,14 +19,17 @@ impl Executor<'_> {
                 Ok(())
             }
             Action::Pull { targets, .. } => {
+                // One that can't be moved back leaves the others no less to be done.
+                let mut undone = Ok(());
                 for target in targets.values() {
                     let PullSource::Tag(reference) = &target.source else { continue };
-                    match &target.prior {
-                        Some(id) => self.backend.images().tag(id, reference).await?,
-                        None => self.backend.images().untag(reference).await?,
-                    }
+                    let moved = match &target.prior {
+                        Some(id) => self.backend.images().tag(id, reference).await,
+                        None => self.backend.images().untag(reference).await,
+                    };
+                    undone = undone.and(moved);
                 }
-                Ok(())
+                undone
             }
             Action::Tag { reference, prior, .. } => match prior {
                 Some(id) => self.backend.images().tag(id, reference).await,

@@ -110,7 +110,7 @@ fn changed_since_test(input: &PlanInput<'_>, from: &EnvironmentName, release: &R
         let references = promoted.builder_spec.image.iter().chain(pin.iter());
         for reference in references {
             let found = input.observed.references.get(reference);
-            // What was pulled again by its digest has no name here until it is promoted.
+            // What came from a registry is known by its digest: it needs no name here before it is promoted.
             let needs_a_name = image.digest.is_none();
             if found.map_or(!needs_a_name, |found| found.is_same(&image.identity)) {
                 continue;

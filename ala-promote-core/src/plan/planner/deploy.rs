@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draft::Draft;
 use super::{release, unseen, unusable};
-use crate::domain::{ImageReference, PullSource, ReleaseKind, ServiceName, StackChange, StepId};
+use crate::domain::{ImageReference, PullSource, ReleaseKind, ReleaseTag, ServiceName, StackChange, StepId};
 use crate::plan::pairing::{PromotedService, is_pulled};
 use crate::plan::{
     Action, Finding, ImageSource, PlanInput, PlannedImage, PlannedRelease, PullTarget, StageKind, StepClass,
@@ -20,29 +20,27 @@ pub(super) fn draft<'a>(
         return Err(finding);
     }
     draft.keep_failed = keep_failed;
-    draft.pin()?;
-    let images = if build { made_images(&mut draft)? } else { tagged_images(&draft)? };
-    draft.backup();
-
     // A release counts as tested where others are promoted from; elsewhere it was just built.
     let is_source = input.settings.promoted_from(&input.request.environment).next().is_some();
     let kind = if is_source { ReleaseKind::Tested } else { ReleaseKind::Built };
     let tag = release::new_tag(input, kind)?;
+    draft.pin()?;
+    let images = if build { made_images(&mut draft, &tag)? } else { tagged_images(&draft)? };
+    draft.backup();
     let release =
         PlannedRelease { tag, kind, created_at: input.now, images, source: input.observed.source.clone() };
 
     let mut targets: BTreeMap<ImageReference, ImageSource> = BTreeMap::new();
     for promoted in &draft.promoted {
         let Some(image) = release.images.get(promoted.service) else { continue };
-        let own = promoted.reference.with_tag(release.tag.as_str());
-        let own = own.map_err(|e| unusable("the release's tag can't be set", &e))?;
         targets.insert(promoted.reference.clone(), image.image.clone());
-        targets.insert(own, image.image.clone());
+        if !(build && is_borrowed(&draft, promoted)) {
+            targets.insert(own_reference(promoted, &release.tag)?, image.image.clone());
+        }
     }
     keep_old(&draft, &release, &mut targets);
     let mut temporary = Vec::new();
     if build {
-        temporary.extend(give_back(&draft, &mut targets));
         temporary.extend(build_references(&draft)?.into_values());
     }
     let tags = targets.into_iter().map(|(reference, to)| draft.tag(reference, to)).collect();
@@ -127,23 +125,51 @@ fn in_registry<'a>(draft: &'a Draft<'_>, p: &PromotedService<'a>) -> &'a ImageRe
     renamed.unwrap_or(p.reference)
 }
 
-/// References of other environments that were pulled by and go back to what they named; of those that named nothing, as
-/// the second, nothing is left.
-fn give_back(draft: &Draft<'_>, targets: &mut BTreeMap<ImageReference, ImageSource>) -> Vec<ImageReference> {
-    let mut unnamed = Vec::new();
-    for p in draft.promoted.iter().filter(|p| is_pulled(draft.input, p)) {
+/// Whether a service's image is pulled by a name that is another environment's on this host.
+fn is_borrowed(draft: &Draft<'_>, p: &PromotedService<'_>) -> bool {
+    is_pulled(draft.input, p) && in_registry(draft, p) != p.reference
+}
+
+/// The name that only this release has.
+fn own_reference(p: &PromotedService<'_>, tag: &ReleaseTag) -> Result<ImageReference, Finding> {
+    p.reference.with_tag(tag.as_str()).map_err(|e| unusable("the release's tag can't be set", &e))
+}
+
+/// Gives names that were borrowed for a pull back to what they named, before anything else is done: whoever starts that
+/// other environment by hand gets what it had. What came is kept by the release's own name.
+fn give_back<'s>(
+    draft: &mut Draft<'_>,
+    tag: &ReleaseTag,
+    pull_step: &StepId,
+    pulled_by: impl Fn(&ImageReference) -> Option<&'s ServiceName>,
+) -> Result<(), Finding> {
+    let (mut kept, mut given) = (BTreeMap::new(), BTreeMap::new());
+    for p in draft.promoted.iter().filter(|p| is_borrowed(draft, p)) {
         let reference = in_registry(draft, p);
-        match draft.input.observed.references.get(reference) {
-            _ if reference == p.reference => {}
-            Some(image) => drop(targets.insert(reference.clone(), ImageSource::Known(image.clone()))),
-            None => unnamed.push(reference.clone()),
-        }
+        let Some(service) = pulled_by(reference) else { continue };
+        let came = ImageSource::Built { step: pull_step.clone(), service: service.clone() };
+        kept.insert(own_reference(p, tag)?, came);
+        given.insert(reference.clone(), draft.input.observed.references.get(reference));
     }
-    unnamed
+    let keep = kept.into_iter().map(|(reference, to)| draft.tag(reference, to)).collect();
+    let give = given.into_iter().map(|(reference, prior)| match prior {
+        Some(image) => {
+            let (_, action) = draft.tag(reference.clone(), ImageSource::Known(image.clone()));
+            (format!("give {reference} back to what it named"), action)
+        }
+        None => (format!("remove the tag {reference}"), Action::Untag { reference }),
+    });
+    let give = give.collect();
+    draft.stage(StageKind::GiveBack, StepClass::Compensable, keep);
+    draft.stage(StageKind::GiveBack, StepClass::Compensable, give);
+    Ok(())
 }
 
 /// Pulls what was built elsewhere, builds the rest, and takes what is neither as it is tagged.
-fn made_images(draft: &mut Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedImage>, Finding> {
+fn made_images(
+    draft: &mut Draft<'_>,
+    tag: &ReleaseTag,
+) -> Result<BTreeMap<ServiceName, PlannedImage>, Finding> {
     let pulled = pull_targets(draft);
     let pull_step = draft.upcoming_id();
     draft.pull(pulled.clone());
@@ -151,6 +177,7 @@ fn made_images(draft: &mut Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedIma
         let source = PullSource::Tag(reference.clone());
         pulled.iter().find(|(_, target)| target.source == source).map(|(service, _)| service)
     };
+    give_back(draft, tag, &pull_step, pulled_by)?;
     let targets = build_references(draft)?;
     let step = draft.upcoming_id();
     let built_by = |repository: &str| {

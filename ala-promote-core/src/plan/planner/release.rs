@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::release_tag;
-use crate::domain::{ImageReference, Release, ReleaseKind, ReleaseTag};
+use crate::domain::{ImageReference, Release, ReleaseKind, ReleaseTag, StackChange};
 use crate::plan::{Finding, PlanInput};
 
 /// How many seconds a name is moved on for when others of the same second are taken.
@@ -31,6 +31,11 @@ pub(super) fn references_in_question(input: &PlanInput<'_>) -> Vec<ImageReferenc
             references.extend(old(image));
             references.insert(image.clone());
         }
+        // What images are pulled by, where the files' name is not what they are called here.
+        references.extend(environment.render.stack.changes.iter().filter_map(|change| match change {
+            StackChange::ImageRenamed { image, .. } => Some(image.clone()),
+            _ => None,
+        }));
     }
     for (name, environment) in &input.observed.environments {
         let Some(view) = input.view.environments.get(name) else { continue };
