@@ -107,9 +107,11 @@ async fn live(acts: &[Act]) -> Result<Vec<Violation>, SweepError> {
 async fn settle(host: &Host, model: &mut Model) -> Result<Vec<Violation>, SweepError> {
     let mut violations = Vec::new();
     act::mend(host)?;
-    for _ in 0..6 {
-        let Some(plan) = host.unfinished()?.into_iter().next() else { break };
-        violations.extend(act::recover(host, model, &plan, FaultPlan::new()).await?);
+    violations.extend(recover_all(host, model).await?);
+    if !host.unfinished()?.is_empty() {
+        // What was kept to put back may be gone by now: the verdict says what does not run, and a person starts it.
+        act::start_all(host).await?;
+        violations.extend(recover_all(host, model).await?);
     }
     if let Some(plan) = host.unfinished()?.first() {
         let how = format!("{} is not done, however often it is recovered", plan.operation);
@@ -125,6 +127,15 @@ async fn settle(host: &Host, model: &mut Model) -> Result<Vec<Violation>, SweepE
         if !matches!(ended, Ended::Done(Ok(Outcome::Committed { .. }))) {
             violations.push(Invariant::LifeGoesOn.broken(format!("{environment}, after all: {ended:?}")));
         }
+    }
+    Ok(violations)
+}
+
+async fn recover_all(host: &Host, model: &mut Model) -> Result<Vec<Violation>, SweepError> {
+    let mut violations = Vec::new();
+    for _ in 0..6 {
+        let Some(plan) = host.unfinished()?.into_iter().next() else { break };
+        violations.extend(act::recover(host, model, &plan, FaultPlan::new()).await?);
     }
     Ok(violations)
 }
