@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ala_promote_core::backend::{BackendErrorKind, Call, Stacks as _};
 use ala_promote_core::domain::Verb;
-use ala_promote_core::plan::Plan;
+use ala_promote_core::plan::{Action, Plan};
 
 use super::model::Model;
 use crate::faults::{Fate, FaultPlan, WriteFate};
@@ -219,6 +219,24 @@ pub(super) fn mend(host: &Host) -> Result<(), SweepError> {
         host.by_hand(|world| {
             world.edit(environment, |e| {
                 e.variable("ENABLE_TEST_DATA", value);
+            })
+        })?;
+    }
+    Ok(())
+}
+
+/// Somebody gives references back what an operation found them to name, as far as that image is still there.
+pub(super) fn retag(host: &Host, plan: &Plan) -> Result<(), SweepError> {
+    let tags = plan.steps().filter_map(|step| match &step.action {
+        Action::Tag { reference, prior: Some(prior), .. } => Some((reference.clone(), prior.clone())),
+        _ => None,
+    });
+    for (reference, prior) in tags {
+        host.by_hand(|world| {
+            world.act("docker tag", |state| {
+                if state.images.contains_key(&prior) {
+                    state.references.insert(reference, prior);
+                }
             })
         })?;
     }

@@ -108,8 +108,10 @@ async fn settle(host: &Host, model: &mut Model) -> Result<Vec<Violation>, SweepE
     let mut violations = Vec::new();
     act::mend(host)?;
     violations.extend(recover_all(host, model).await?);
-    if !host.unfinished()?.is_empty() {
-        // What was kept to put back may be gone by now: the verdict says what does not run, and a person starts it.
+    let left = host.unfinished()?;
+    if !left.is_empty() {
+        // What was kept to put back may be gone by now: the verdict says what is not as before, and a person mends it.
+        left.iter().try_for_each(|plan| act::retag(host, plan))?;
         act::start_all(host).await?;
         violations.extend(recover_all(host, model).await?);
     }
