@@ -503,7 +503,10 @@ async fn services_read_another_env_file_where_the_config_says_so() {
     let env_files = BTreeMap::from([(dir.join("other.env"), dir.join("x.env"))]);
     host.settings.environments.get_mut("staging").unwrap().beside =
         Some(Beside { env_files, ..Beside::default() });
-    says(&refusal(&host, "staging", DEPLOY).await, &["no service of staging is given", "other.env"]);
+    says(
+        &refusal(&host, "staging", DEPLOY).await,
+        &["no service of staging reads", "in the place of", "other.env"],
+    );
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ pub(super) struct RawFiles {
     pub(super) read: Vec<RawFile>,
     /// The `env_file` paths of each service, in order, absolute; variables in them not filled in.
     pub(super) env_files: BTreeMap<String, Vec<String>>,
-    /// Paths of further Compose files that were not followed, since they hold variables.
+    /// Paths of further Compose files that were not followed, since they hold variables or lie elsewhere.
     pub(super) not_followed: Vec<String>,
 }
 
@@ -209,7 +209,22 @@ impl RawFiles {
             self.not_followed.push(path.to_owned());
             return None;
         }
-        RawFile::read(&dir.join(path)).ok()
+        let file = RawFile::read(&dir.join(path)).ok();
+        if file.is_none() {
+            self.not_followed.push(path.to_owned());
+        }
+        file
+    }
+
+    /// The files whose `env_file` entries are not known, each with why.
+    pub(super) fn unseen(&self) -> Vec<String> {
+        let unread = self.read.iter().filter(|file| !file.understood);
+        let unread =
+            unread.map(|file| format!("{}: its `env_file` entries could not be read", file.path.display()));
+        let passed_over = self.not_followed.iter();
+        unread
+            .chain(passed_over.map(|path| format!("{path}: its `env_file` entries were not looked at")))
+            .collect()
     }
 }
 

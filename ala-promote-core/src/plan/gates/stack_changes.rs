@@ -44,7 +44,8 @@ fn env_files(render: &Render) -> Vec<Finding> {
         let readers: Vec<&str> = readers.map(|(service, _)| service.as_str()).collect();
         let (given, read) = (given.display(), read.display());
         if readers.is_empty() {
-            return Finding::refuse(GATE, format!("no service of {name} is given {given} with `env_file:`"))
+            let reason = format!("no service of {name} reads {read} in the place of {given}");
+            return Finding::refuse(GATE, reason)
                 .mend(format!("take it out of [environments.{name}] beside in ala-promote.toml"));
         }
         Finding::note(GATE, format!("services of {name} read {read} in the place of {given}"))
