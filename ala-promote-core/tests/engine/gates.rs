@@ -192,6 +192,19 @@ async fn what_is_built_differently_for_a_reason_is_promoted_and_the_plan_says_wh
 }
 
 #[tokio::test]
+async fn no_reason_excuses_another_source() {
+    for key in ["context", "dockerfile_inline"] {
+        let mut host = Host::with_release(false).await;
+        edit(&host, "production", |e| drop(e.service("frontend").build_setting(key, "other")));
+        let reasons = &mut host.settings.isolation.built_differently;
+        reasons.insert(format!("build.{key}"), "it is the same".into());
+        let text = refusal(&host, "production", Verb::Promote).await;
+        says(&text, &["[build-parity]", &format!("build.{key}")]);
+        assert!(!text.contains("built_differently"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_built_differently_is_not_promoted_and_only_the_keys_are_named() {
     let differences: [(&str, &str); 4] = [
         ("args.VITE_API_URL", "s3cr3t"),
