@@ -166,6 +166,39 @@ async fn images_that_are_missing_mixed_up_or_a_release_s_own_are_refused() {
     says(&text, &["service nothing has neither `image` nor `build`", "docker-compose"]);
 }
 
+#[tokio::test]
+async fn a_line_pairs_a_service_only_with_the_one_that_it_is_like() {
+    let host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("api-staging").image("one:1").build()));
+    edit(&host, "production", |e| {
+        drop(e.service("api-prod").image("two:1").build());
+        drop(e.service("mailer").image("mailer:1").build());
+    });
+    let text = refusal(&host, "production", Verb::Promote).await;
+    says(&text, &["map = { api-staging = \"api-prod\" }", "map = { NAME = \"mailer\" }"]);
+    // Of two, neither.
+    edit(&host, "staging", |e| drop(e.service("api-stage").image("three:1").build()));
+    says(&refusal(&host, "production", Verb::Promote).await, &["map = { NAME = \"api-prod\" }"]);
+}
+
+#[tokio::test]
+async fn only_images_that_could_be_one_s_own_are_listed() {
+    let listed = |services: &'static [(&'static str, &'static str)]| {
+        Host::of(MemoryBackend::builder().environment("staging", |e| {
+            services.iter().for_each(|(service, image)| drop(e.service(service).image(image)));
+            drop(e.service("db").image("acme/postgres:15").postgres("ala", "ala"));
+            e.running();
+        }))
+    };
+    let text = refusal(&listed(&[("web", "acme/web:1"), ("cache", "redis:7")]), "staging", DEPLOY).await;
+    says(&text, &["in ala-promote.toml: [services.web] promoted = true"]);
+    let several = listed(&[("web", "acme/web:1"), ("worker", "acme/web:1"), ("proxy", "other/proxy:1")]);
+    let expected = "[services.NAME] promoted = true, where NAME is one of yours among proxy, web";
+    let text = refusal(&several, "staging", DEPLOY).await;
+    says(&text, &[expected]);
+    assert!(!text.contains("among db") && !text.contains("worker"), "{text}");
+}
+
 // Build parity
 
 #[tokio::test]

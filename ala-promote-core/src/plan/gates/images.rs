@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::lines::seen_in;
 use crate::domain::{ImageReference, Render, ServiceName, Verb};
-use crate::plan::pairing::{PromotedService, is_pulled, promoted_services, unpaired};
+use crate::plan::pairing::{PromotedService, is_pulled, likely_builder, promoted_services, unpaired};
 use crate::plan::{Finding, PlanInput};
 
 const GATE: &str = "images";
@@ -85,13 +85,14 @@ fn not_promoted(input: &PlanInput<'_>, render: &Render, service: &ServiceName) -
     let builders = input.building_render().into_iter().flat_map(|building| &building.services);
     let builders = builders.filter(|(_, spec)| spec.build.is_some()).map(|(name, _)| name.as_str());
     let builders: Vec<&str> = builders.collect();
+    let likely = render.services.get(service).and_then(|spec| likely_builder(input, service, spec));
     let finding =
         Finding::refuse(GATE, format!("no service of {from} is known to build the image of {service}"));
     seen_in(finding, render, &format!("services.{service}.build"))
         .seen(format!("{from} builds: {}", builders.join(", ")))
         .mend(format!(
             "say which it is in ala-promote.toml: [environments.{environment}] map = {{ {} = \"{service}\" }}",
-            builders.first().copied().unwrap_or("NAME")
+            likely.map_or("NAME", ServiceName::as_str)
         ))
         .mend(format!("or that it is not promoted: [services.{service}] promoted = false"))
 }
