@@ -170,7 +170,8 @@ fn same_images(input: &PlanInput<'_>, a: &Render, b: &Render) -> Vec<Finding> {
         let finding = both(a, b, &format!("use the same image reference {reference}"));
         let uses = |render: &Render| {
             let mut services = render.services.iter();
-            let user = services.find(|(_, spec)| spec.image.as_ref() == Some(reference));
+            let user = services
+                .find(|(_, spec)| spec.image.as_ref().is_some_and(|image| image.is_same_name(reference)));
             user.map_or_else(String::new, |(service, _)| format!("services.{service}.image"))
         };
         seen_in_both(finding, (a, &uses(a)), (b, &uses(b)))
