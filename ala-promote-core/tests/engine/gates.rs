@@ -517,6 +517,34 @@ async fn an_image_that_another_calls_the_same_is_called_otherwise_and_never_move
 }
 
 #[tokio::test]
+async fn one_image_by_two_spellings_is_one() {
+    let mut host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("frontend").image("docker.io/team/app:latest")));
+    edit(&host, "production", |e| drop(e.service("frontend").image("team/app:latest")));
+    let text = refusal(&host, "staging", DEPLOY).await;
+    says(&text, &["same image reference team/app:latest"]);
+    let staging = host.settings.environments.get_mut("staging").unwrap();
+    staging.beside = Some(Beside { image_suffix: Some("-two".into()), ..Beside::default() });
+    let plan = passes(&host, "staging", DEPLOY).await;
+    let expected = ["frontend: docker.io/team/app:latest becomes docker.io/team/app:latest-two"];
+    assert_eq!(note(&plan, "stack-changes").unwrap().evidence, expected);
+    // A name is taken in either spelling.
+    edit(&host, "production", |e| drop(e.service("db").image("index.docker.io/team/app:latest-two")));
+    says(&refusal(&host, "staging", DEPLOY).await, &["same image reference"]);
+}
+
+#[tokio::test]
+async fn no_image_gets_the_name_that_production_goes_back_by() {
+    let mut host = Host::new();
+    for environment in ["production", "staging"] {
+        edit(&host, environment, |e| drop(e.service("frontend").image("team/app:latest")));
+    }
+    let staging = host.settings.environments.get_mut("staging").unwrap();
+    staging.beside = Some(Beside { image_suffix: Some("-old".into()), ..Beside::default() });
+    says(&refusal(&host, "staging", DEPLOY).await, &["same image reference team/app:latest"]);
+}
+
+#[tokio::test]
 async fn what_is_moved_out_of_the_way_of_an_environment_that_can_t_be_rendered_is_not_guessed() {
     let mut host = Host::with_release(false).await;
     host.deploy("third").await;
@@ -528,6 +556,25 @@ async fn what_is_moved_out_of_the_way_of_an_environment_that_can_t_be_rendered_i
     host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
     let expected = ["[stack-changes]", "what staging moves out of its way", "mend the files of production"];
     says(&refusal(&host, "staging", BACK).await, &expected);
+    // Where env files are read depends on nobody else.
+    let env_files = BTreeMap::from([(host.settings.dir.join(".env"), host.settings.dir.join("own.env"))]);
+    edit(&host, "staging", |e| drop(e.service("backend").env_file(".env")));
+    host.settings.environments.get_mut("staging").unwrap().beside =
+        Some(Beside { env_files, ..Beside::default() });
+    passes(&host, "staging", BACK).await;
+}
+
+#[tokio::test]
+async fn the_line_for_env_files_says_where_they_lie() {
+    let mut host = Host::new();
+    edit(&host, "production", |e| {
+        e.files(&["docker-compose.yml"], "live/.env");
+    });
+    let env_file = host.settings.dir.join("live/.env");
+    host.settings.environments.get_mut("production").unwrap().env_file = Some(env_file);
+    edit(&host, "staging", |e| drop(e.service("backend").env_file("live/.env")));
+    let mend = "beside = { env_files = { \"live/.env\" = \".env.staging\" } }";
+    says(&refusal(&host, "staging", DEPLOY).await, &[mend, "${ENV_FILE:-live/.env}"]);
 }
 
 #[tokio::test]
@@ -600,6 +647,27 @@ async fn a_port_that_can_t_be_moved_is_refused() {
     staging.beside.as_mut().unwrap().port_offset = NonZeroU16::new(1000);
     let expected = ["both publish port 5000", "[environments.staging] beside = { port_offset = 2000 }"];
     says(&refusal(&host, "staging", DEPLOY).await, &expected);
+    // Of no offset that is tried all are free: none is shown.
+    edit(&host, "production", |e| {
+        for port in [5100, 7000, 10000, 15000] {
+            e.service("frontend").port(port, port);
+        }
+    });
+    let text = refusal(&host, "staging", DEPLOY).await;
+    says(&text, &["both publish port", "publish other ports in one of them"]);
+    assert!(!text.contains("port_offset"), "{text}");
+}
+
+#[tokio::test]
+async fn no_offset_is_shown_that_a_third_environment_has_taken() {
+    let document = MemoryBackend::ala_medical();
+    let host = Host::of(document.environment("qa", |e| {
+        e.from("staging");
+        drop(e.service("web").image("qa:1").port(15000, 80).port(61000, 81));
+    }));
+    colliding(&host);
+    let expected = "[environments.staging] beside = { port_offset = 2000 }";
+    says(&refusal(&host, "staging", DEPLOY).await, &[expected]);
 }
 
 #[tokio::test]
