@@ -40,9 +40,7 @@ impl Images {
         let digest = match source {
             PullSource::Tag(reference) => {
                 let known = image.repo_digests.iter().flatten().filter_map(|text| text.parse().ok());
-                let repository = short_repository(reference.repository());
-                let is_ours = |d: &RepositoryDigest| short_repository(d.repository()) == repository;
-                known.into_iter().find(is_ours)
+                known.into_iter().find(|digest: &RepositoryDigest| digest.is_of(reference))
             }
             PullSource::Digest(digest) => Some(digest.clone()),
             _ => None,
@@ -141,17 +139,7 @@ impl ImageStore for Images {
 
 /// A reference as the engine lists it: without the parts that it takes for granted.
 pub(crate) fn familiar(reference: &ImageReference) -> String {
-    format!("{}:{}", short_repository(reference.repository()), reference.tag())
-}
-
-/// A repository as the engine lists it.
-fn short_repository(repository: &str) -> &str {
-    let short = ["docker.io/", "index.docker.io/"]
-        .iter()
-        .find_map(|registry| repository.strip_prefix(registry))
-        .unwrap_or(repository);
-    // Only Docker Hub's official images live below `library/`.
-    short.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(short)
+    format!("{}:{}", reference.short_repository(), reference.tag())
 }
 
 fn identity(image: ImageInspect, store: ImageStoreKind) -> BackendResult<ImageIdentity> {

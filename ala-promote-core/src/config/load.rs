@@ -211,9 +211,12 @@ fn isolation(source: &Source, table: &IsolationTable) -> Result<IsolationSetting
     let shared_networks = table.shared_networks.iter().map(name).collect::<Result<_, SettingsError>>()?;
     let reason = |written: &Spanned<String>, hint: &str| {
         let reason = written.get_ref().trim().to_owned();
+        let error = |problem| Err(source.error(&written.span(), problem).with_hint(hint));
         match value::shown_text(&reason, LONGEST_REASON) {
-            Ok(()) => Ok(reason),
-            Err(problem) => Err(source.error(&written.span(), problem).with_hint(hint)),
+            Ok(()) if reason.chars().any(char::is_alphabetic) => Ok(reason),
+            // As the line is that a refusal shows.
+            Ok(()) => error("the reason has no words".to_owned()),
+            Err(problem) => error(problem),
         }
     };
     let hint = "say why what runs may differ from the image: it is shown in every plan";

@@ -80,6 +80,13 @@ pub struct Beside {
     pub env_files: BTreeMap<PathBuf, PathBuf>,
 }
 
+impl Beside {
+    /// Whether what is changed follows from what other environments have.
+    pub(crate) fn looks_at_others(&self) -> bool {
+        self.port_offset.is_some() || self.container_suffix.is_some() || self.image_suffix.is_some()
+    }
+}
+
 /// How the Compose files of an environment are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -87,6 +87,18 @@ impl ImageReference {
             || (commit.len() >= SHORTEST_COMMIT && commit.chars().all(|c| c.is_ascii_hexdigit()))
     }
 
+    /// The repository as an engine lists it: without the parts that it takes for granted.
+    #[must_use]
+    pub fn short_repository(&self) -> &str {
+        short_repository(&self.repository)
+    }
+
+    /// Whether an engine takes both for one name, however they are spelled.
+    #[must_use]
+    pub fn is_same_name(&self, other: &Self) -> bool {
+        self.tag == other.tag && self.short_repository() == other.short_repository()
+    }
+
     /// The same repository under another tag.
     ///
     /// # Errors
@@ -94,6 +106,16 @@ impl ImageReference {
     pub fn with_tag(&self, tag: &str) -> Result<Self, ReferenceError> {
         Self::new(&self.repository, tag)
     }
+}
+
+/// A repository as an engine lists it.
+pub(super) fn short_repository(repository: &str) -> &str {
+    let short = ["docker.io/", "index.docker.io/"]
+        .iter()
+        .find_map(|registry| repository.strip_prefix(registry))
+        .unwrap_or(repository);
+    // Only Docker Hub's official images live below `library/`.
+    short.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(short)
 }
 
 /// The first component is a registry when it could not be a path: it has a dot or a port, or is `localhost`.
@@ -259,6 +281,19 @@ mod tests {
         }
         for (text, origin) in [("ala-api", false), ("library/redis", false), ("localhost:5000/a", true)] {
             assert_eq!(text.parse::<ImageReference>().unwrap().has_origin(), origin, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_as_an_engine_lists_them() {
+        let is_same = |a: &str, b: &str| {
+            a.parse::<ImageReference>().unwrap().is_same_name(&b.parse::<ImageReference>().unwrap())
+        };
+        for same in ["docker.io/library/postgres", "library/postgres:latest", "index.docker.io/postgres"] {
+            assert!(is_same(same, "postgres"), "{same}");
+        }
+        for other in ["postgres:15", "team/postgres", "registry.example.com/library/postgres"] {
+            assert!(!is_same(other, "postgres"), "{other}");
         }
     }
 

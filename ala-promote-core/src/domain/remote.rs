@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::image::short_repository;
 use super::{ImageIdentity, ImageReference, ReferenceError};
 
 /// How many hexadecimal digits a SHA-256 has.
@@ -23,6 +24,12 @@ impl RepositoryDigest {
     #[must_use]
     pub fn repository(&self) -> &str {
         &self.repository
+    }
+
+    /// Whether it is of the repository of a reference, as an engine sees it.
+    #[must_use]
+    pub fn is_of(&self, reference: &ImageReference) -> bool {
+        short_repository(&self.repository) == reference.short_repository()
     }
 
     /// The digest, `sha256:…`.

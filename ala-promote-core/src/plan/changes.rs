@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ObservedEnvironment;
+use super::planner::name_before;
 use super::ports::{collide, wanted_ports};
 use crate::config::{Beside, Settings};
 use crate::domain::{
@@ -157,12 +158,16 @@ impl<'a> Host<'a> {
         let Some(suffix) = &beside.image_suffix else { return Vec::new() };
         let contested: BTreeSet<ImageReference> =
             self.others(render).flat_map(|other| contested_images(self.settings, render, other)).collect();
-        let taken: BTreeSet<_> = self.renders.iter().flat_map(|render| images(render)).collect();
+        // The name by which an environment goes back is its own too.
+        let own = |image: &ImageReference| [Some(image.clone()), name_before(image)];
+        let taken = self.renders.iter().flat_map(|render| images(render)).flat_map(own).flatten();
+        let taken: Vec<ImageReference> = taken.collect();
         let renamed = render.services.iter().filter_map(|(service, spec)| {
             let image = spec.image.as_ref().filter(|image| contested.contains(image))?;
             let to = image.with_tag(&format!("{}{suffix}", image.tag())).ok()?;
             let (service, image) = (service.clone(), image.clone());
-            (!taken.contains(&to)).then_some(StackChange::ImageRenamed { service, image, to })
+            let is_taken = taken.iter().any(|name| name.is_same_name(&to));
+            (!is_taken).then_some(StackChange::ImageRenamed { service, image, to })
         });
         renamed.collect()
     }
@@ -187,12 +192,13 @@ fn images(render: &Render) -> impl Iterator<Item = &ImageReference> {
 /// builds, or that the config lists as promoted. What both only pull, such as a database, is theirs to share.
 pub(super) fn contested_images(settings: &Settings, a: &Render, b: &Render) -> BTreeSet<ImageReference> {
     let is_listed = |service| settings.services.get(service).and_then(|s| s.promoted) == Some(true);
-    let moved: BTreeSet<_> = [a, b]
+    let moved: Vec<_> = [a, b]
         .into_iter()
         .flat_map(|render| &render.services)
         .filter(|(service, spec)| spec.build.is_some() || is_listed(*service))
         .filter_map(|(_, spec)| spec.image.as_ref())
         .collect();
-    let theirs: BTreeSet<_> = images(b).collect();
-    images(a).filter(|image| theirs.contains(image) && moved.contains(image)).cloned().collect()
+    let is_same = |image: &ImageReference| images(b).any(|other| other.is_same_name(image));
+    let is_moved = |image: &ImageReference| moved.iter().any(|other| other.is_same_name(image));
+    images(a).filter(|image| is_same(image) && is_moved(image)).cloned().collect()
 }

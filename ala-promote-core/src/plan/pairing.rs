@@ -10,6 +10,9 @@ use crate::domain::{
 /// The settings of `build` that say what is built.
 const WHAT_IS_BUILT: [&str; 4] = ["context", "dockerfile", "dockerfile_inline", "target"];
 
+/// Words that say which environment a service is of.
+const OF_AN_ENVIRONMENT: [&str; 6] = ["staging", "stage", "stg", "production", "prod", "live"];
+
 /// A service that is promoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromotedService<'a> {
@@ -134,6 +137,40 @@ fn builder_of<'a>(
         .or_else(|| built_alike(building, spec))
         .or_else(|| built_elsewhere(input, building, service, spec))
         .or_else(|| own.filter(|_| listed))
+}
+
+/// The only service that could build a service's image, of those that nothing is paired with: one of the same repository,
+/// one that is built from the same folder to the same target, or one whose name differs by the environment alone. It is
+/// proposed, and not taken.
+#[must_use]
+pub(crate) fn likely_builder<'a>(
+    input: &PlanInput<'a>,
+    service: &ServiceName,
+    spec: &ServiceSpec,
+) -> Option<&'a ServiceName> {
+    let building = input.building_render()?;
+    let promoted = promoted_services(input);
+    let is_like = |name: &ServiceName, candidate: &ServiceSpec| {
+        let repository = |spec: &ServiceSpec| spec.image.as_ref().map(|image| image.repository().to_owned());
+        let source = |spec: &ServiceSpec| {
+            let settings = &spec.build.as_ref()?.settings;
+            Some((settings.get("context")?.clone(), settings.get("target").cloned()))
+        };
+        let is_same_repository = spec.image.is_some() && repository(spec) == repository(candidate);
+        let is_same_source = source(spec).is_some() && source(spec) == source(candidate);
+        let words = own_words(service);
+        is_same_repository || is_same_source || (!words.is_empty() && words == own_words(name))
+    };
+    let mut alike = building.services.iter().filter(|(name, candidate)| {
+        candidate.build.is_some() && !promoted.iter().any(|p| p.builder == *name) && is_like(name, candidate)
+    });
+    alike.next().filter(|_| alike.next().is_none()).map(|(name, _)| name)
+}
+
+/// A service's name without the words that only say which environment it is of.
+fn own_words(service: &ServiceName) -> Vec<&str> {
+    let words = service.as_str().split(['-', '_', '.']);
+    words.filter(|word| !OF_AN_ENVIRONMENT.contains(word)).collect()
 }
 
 /// The only service that is built from the same folder, by the same file, to the same target.

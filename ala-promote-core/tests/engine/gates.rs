@@ -166,6 +166,39 @@ async fn images_that_are_missing_mixed_up_or_a_release_s_own_are_refused() {
     says(&text, &["service nothing has neither `image` nor `build`", "docker-compose"]);
 }
 
+#[tokio::test]
+async fn a_line_pairs_a_service_only_with_the_one_that_it_is_like() {
+    let host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("api-staging").image("one:1").build()));
+    edit(&host, "production", |e| {
+        drop(e.service("api-prod").image("two:1").build());
+        drop(e.service("mailer").image("mailer:1").build());
+    });
+    let text = refusal(&host, "production", Verb::Promote).await;
+    says(&text, &["map = { api-staging = \"api-prod\" }", "map = { NAME = \"mailer\" }"]);
+    // Of two, neither.
+    edit(&host, "staging", |e| drop(e.service("api-stage").image("three:1").build()));
+    says(&refusal(&host, "production", Verb::Promote).await, &["map = { NAME = \"api-prod\" }"]);
+}
+
+#[tokio::test]
+async fn only_images_that_could_be_one_s_own_are_listed() {
+    let listed = |services: &'static [(&'static str, &'static str)]| {
+        Host::of(MemoryBackend::builder().environment("staging", |e| {
+            services.iter().for_each(|(service, image)| drop(e.service(service).image(image)));
+            drop(e.service("db").image("acme/postgres:15").postgres("ala", "ala"));
+            e.running();
+        }))
+    };
+    let text = refusal(&listed(&[("web", "acme/web:1"), ("cache", "redis:7")]), "staging", DEPLOY).await;
+    says(&text, &["in ala-promote.toml: [services.web] promoted = true"]);
+    let several = listed(&[("web", "acme/web:1"), ("worker", "acme/web:1"), ("proxy", "other/proxy:1")]);
+    let expected = "[services.NAME] promoted = true, where NAME is one of yours among proxy, web";
+    let text = refusal(&several, "staging", DEPLOY).await;
+    says(&text, &[expected]);
+    assert!(!text.contains("among db") && !text.contains("worker"), "{text}");
+}
+
 // Build parity
 
 #[tokio::test]
@@ -189,6 +222,19 @@ async fn what_is_built_differently_for_a_reason_is_promoted_and_the_plan_says_wh
     assert_eq!(*evidence, expected.map(|reason| format!("by the config: {reason}")));
     // Nothing is announced that will not come.
     assert_eq!(note(&passes(&host, "staging", DEPLOY).await, "build-parity"), None);
+}
+
+#[tokio::test]
+async fn no_reason_excuses_another_source() {
+    for key in ["context", "dockerfile_inline"] {
+        let mut host = Host::with_release(false).await;
+        edit(&host, "production", |e| drop(e.service("frontend").build_setting(key, "other")));
+        let reasons = &mut host.settings.isolation.built_differently;
+        reasons.insert(format!("build.{key}"), "it is the same".into());
+        let text = refusal(&host, "production", Verb::Promote).await;
+        says(&text, &["[build-parity]", &format!("build.{key}")]);
+        assert!(!text.contains("built_differently"), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -471,6 +517,34 @@ async fn an_image_that_another_calls_the_same_is_called_otherwise_and_never_move
 }
 
 #[tokio::test]
+async fn one_image_by_two_spellings_is_one() {
+    let mut host = Host::new();
+    edit(&host, "staging", |e| drop(e.service("frontend").image("docker.io/team/app:latest")));
+    edit(&host, "production", |e| drop(e.service("frontend").image("team/app:latest")));
+    let text = refusal(&host, "staging", DEPLOY).await;
+    says(&text, &["same image reference team/app:latest"]);
+    let staging = host.settings.environments.get_mut("staging").unwrap();
+    staging.beside = Some(Beside { image_suffix: Some("-two".into()), ..Beside::default() });
+    let plan = passes(&host, "staging", DEPLOY).await;
+    let expected = ["frontend: docker.io/team/app:latest becomes docker.io/team/app:latest-two"];
+    assert_eq!(note(&plan, "stack-changes").unwrap().evidence, expected);
+    // A name is taken in either spelling.
+    edit(&host, "production", |e| drop(e.service("db").image("index.docker.io/team/app:latest-two")));
+    says(&refusal(&host, "staging", DEPLOY).await, &["same image reference"]);
+}
+
+#[tokio::test]
+async fn no_image_gets_the_name_that_production_goes_back_by() {
+    let mut host = Host::new();
+    for environment in ["production", "staging"] {
+        edit(&host, environment, |e| drop(e.service("frontend").image("team/app:latest")));
+    }
+    let staging = host.settings.environments.get_mut("staging").unwrap();
+    staging.beside = Some(Beside { image_suffix: Some("-old".into()), ..Beside::default() });
+    says(&refusal(&host, "staging", DEPLOY).await, &["same image reference team/app:latest"]);
+}
+
+#[tokio::test]
 async fn what_is_moved_out_of_the_way_of_an_environment_that_can_t_be_rendered_is_not_guessed() {
     let mut host = Host::with_release(false).await;
     host.deploy("third").await;
@@ -482,6 +556,25 @@ async fn what_is_moved_out_of_the_way_of_an_environment_that_can_t_be_rendered_i
     host.settings.environments.get_mut("staging").unwrap().beside = Some(beside);
     let expected = ["[stack-changes]", "what staging moves out of its way", "mend the files of production"];
     says(&refusal(&host, "staging", BACK).await, &expected);
+    // Where env files are read depends on nobody else.
+    let env_files = BTreeMap::from([(host.settings.dir.join(".env"), host.settings.dir.join("own.env"))]);
+    edit(&host, "staging", |e| drop(e.service("backend").env_file(".env")));
+    host.settings.environments.get_mut("staging").unwrap().beside =
+        Some(Beside { env_files, ..Beside::default() });
+    passes(&host, "staging", BACK).await;
+}
+
+#[tokio::test]
+async fn the_line_for_env_files_says_where_they_lie() {
+    let mut host = Host::new();
+    edit(&host, "production", |e| {
+        e.files(&["docker-compose.yml"], "live/.env");
+    });
+    let env_file = host.settings.dir.join("live/.env");
+    host.settings.environments.get_mut("production").unwrap().env_file = Some(env_file);
+    edit(&host, "staging", |e| drop(e.service("backend").env_file("live/.env")));
+    let mend = "beside = { env_files = { \"live/.env\" = \".env.staging\" } }";
+    says(&refusal(&host, "staging", DEPLOY).await, &[mend, "${ENV_FILE:-live/.env}"]);
 }
 
 #[tokio::test]
@@ -503,7 +596,10 @@ async fn services_read_another_env_file_where_the_config_says_so() {
     let env_files = BTreeMap::from([(dir.join("other.env"), dir.join("x.env"))]);
     host.settings.environments.get_mut("staging").unwrap().beside =
         Some(Beside { env_files, ..Beside::default() });
-    says(&refusal(&host, "staging", DEPLOY).await, &["no service of staging is given", "other.env"]);
+    says(
+        &refusal(&host, "staging", DEPLOY).await,
+        &["no service of staging reads", "in the place of", "other.env"],
+    );
 }
 
 #[tokio::test]
@@ -551,6 +647,27 @@ async fn a_port_that_can_t_be_moved_is_refused() {
     staging.beside.as_mut().unwrap().port_offset = NonZeroU16::new(1000);
     let expected = ["both publish port 5000", "[environments.staging] beside = { port_offset = 2000 }"];
     says(&refusal(&host, "staging", DEPLOY).await, &expected);
+    // Of no offset that is tried all are free: none is shown.
+    edit(&host, "production", |e| {
+        for port in [5100, 7000, 10000, 15000] {
+            e.service("frontend").port(port, port);
+        }
+    });
+    let text = refusal(&host, "staging", DEPLOY).await;
+    says(&text, &["both publish port", "publish other ports in one of them"]);
+    assert!(!text.contains("port_offset"), "{text}");
+}
+
+#[tokio::test]
+async fn no_offset_is_shown_that_a_third_environment_has_taken() {
+    let document = MemoryBackend::ala_medical();
+    let host = Host::of(document.environment("qa", |e| {
+        e.from("staging");
+        drop(e.service("web").image("qa:1").port(15000, 80).port(61000, 81));
+    }));
+    colliding(&host);
+    let expected = "[environments.staging] beside = { port_offset = 2000 }";
+    says(&refusal(&host, "staging", DEPLOY).await, &[expected]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,6 +41,8 @@ pub(super) struct Service {
     pub(super) volumes: Vec<Mount>,
     #[serde(default)]
     pub(super) environment: BTreeMap<String, Option<Text>>,
+    /// Compose has put what these give into `environment`, and leaves them out; all but a few old ones of v2.
+    pub(super) env_file: Option<IgnoredAny>,
     #[serde(default)]
     pub(super) depends_on: Keys<Dependency>,
     pub(super) restart: Option<Text>,

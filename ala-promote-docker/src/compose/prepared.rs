@@ -74,12 +74,7 @@ impl Prepared {
     pub(super) fn notes(&self, stack: &StackRef) -> Vec<String> {
         let mut notes: Vec<String> = self.environment.note().into_iter().collect();
         notes.extend(passed_over(stack));
-        for file in self.raw.read.iter().filter(|file| !file.understood) {
-            notes.push(format!("{}: its `env_file` entries could not be read", file.path.display()));
-        }
-        for path in &self.raw.not_followed {
-            notes.push(format!("{path}: its `env_file` entries were not looked at"));
-        }
+        notes.extend(self.raw.unseen());
         notes
     }
 

@@ -42,8 +42,10 @@ struct Content {
 
 #[derive(Debug, Clone, Deserialize)]
 struct Service {
-    image: Option<IgnoredAny>,
-    build: Option<IgnoredAny>,
+    #[serde(default = "untagged")]
+    image: Tagged<Value>,
+    #[serde(default = "untagged")]
+    build: Tagged<Value>,
     #[serde(default)]
     extends: Value,
     #[serde(default = "untagged")]
@@ -82,9 +84,34 @@ impl RawFile {
     pub(super) fn services(&self) -> impl Iterator<Item = (&str, bool, bool)> {
         self.content.services.iter().flatten().map(|(name, service)| {
             let service = service.as_ref();
-            let build = service.is_some_and(|s| s.build.is_some());
-            (name.as_str(), build || service.is_some_and(|s| s.image.is_some()), build)
+            let build = service.is_some_and(|s| !s.build.0.is_null());
+            (name.as_str(), build || service.is_some_and(|s| !s.image.0.is_null()), build)
         })
+    }
+
+    /// Whether one of its services is made of the same thing as another file's: built from the same folder by the same file
+    /// to the same target, or of the same image, whatever its tag. Variables are not filled in.
+    pub(super) fn is_made_alike(&self, name: &str, other: &Self, other_name: &str) -> bool {
+        let (source, image) = (self.source(name), self.image(name));
+        (source.is_some() && source == other.source(other_name))
+            || (image.is_some() && image == other.image(other_name))
+    }
+
+    /// Folder, Dockerfile and target of a service's build.
+    fn source(&self, name: &str) -> Option<(PathBuf, PathBuf, Option<&str>)> {
+        let build = &self.service(name)?.build.0;
+        let text = |key: &str| build.get(key).and_then(Value::as_str);
+        let context = folder(&self.path).join(build.as_str().or_else(|| text("context"))?);
+        let dockerfile = context.join(text("dockerfile").unwrap_or("Dockerfile"));
+        Some((context, dockerfile, text("target")))
+    }
+
+    /// A service's image without its tag.
+    fn image(&self, name: &str) -> Option<&str> {
+        let image = self.service(name)?.image.0.as_str()?.split('@').next()?;
+        let last = image.rfind('/').map_or(0, |slash| slash + 1);
+        let tag = image.get(last..)?.find(':');
+        image.get(..tag.map_or(image.len(), |tag| last + tag))
     }
 
     fn service(&self, name: &str) -> Option<&Service> {
@@ -107,7 +134,7 @@ pub(super) struct RawFiles {
     pub(super) read: Vec<RawFile>,
     /// The `env_file` paths of each service, in order, absolute; variables in them not filled in.
     pub(super) env_files: BTreeMap<String, Vec<String>>,
-    /// Paths of further Compose files that were not followed, since they hold variables.
+    /// Paths of further Compose files that were not followed, since they hold variables or lie elsewhere.
     pub(super) not_followed: Vec<String>,
 }
 
@@ -209,7 +236,22 @@ impl RawFiles {
             self.not_followed.push(path.to_owned());
             return None;
         }
-        RawFile::read(&dir.join(path)).ok()
+        let file = RawFile::read(&dir.join(path)).ok();
+        if file.is_none() {
+            self.not_followed.push(path.to_owned());
+        }
+        file
+    }
+
+    /// The files whose `env_file` entries are not known, each with why.
+    pub(super) fn unseen(&self) -> Vec<String> {
+        let unread = self.read.iter().filter(|file| !file.understood);
+        let unread =
+            unread.map(|file| format!("{}: its `env_file` entries could not be read", file.path.display()));
+        let passed_over = self.not_followed.iter();
+        unread
+            .chain(passed_over.map(|path| format!("{path}: its `env_file` entries were not looked at")))
+            .collect()
     }
 }
 
@@ -332,15 +374,44 @@ mod tests {
         let path = write(
             folder.path(),
             "c.yml",
-            "name: x\nservices:\n  a: {image: i}\n  b: {build: .}\n  c: {ports: []}\n  d:\n",
+            "name: x\nservices:\n  a: {image: i}\n  b: {build: .}\n  c: {ports: []}\n  d:\n  e: {build: !reset null}\n  \
+             f: {build: {context: ., args: !override {1: 2}}}\n",
         );
         let file = RawFile::read(&path).unwrap();
         assert_eq!(file.name(), Some("x"));
         let services: Vec<_> = file.services().collect();
         assert_eq!(
             services,
-            [("a", true, false), ("b", true, true), ("c", false, false), ("d", false, false)]
+            [
+                ("a", true, false),
+                ("b", true, true),
+                ("c", false, false),
+                ("d", false, false),
+                ("e", false, false),
+                ("f", true, true)
+            ]
         );
         assert!(file.has_services());
+    }
+
+    #[test]
+    fn tells_what_is_made_of_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "services:\n  a: {image: 'r:5/x/i:1'}\n  b: {image: 'r:5/x/i:${T:-2}'}\n  c: {image: 'r:5/x/j@sha256:0'}\n  \
+                    d: {build: ./a/}\n  e: {build: {context: a, dockerfile: ./Dockerfile}}\n  f: {build: {context: a, target: t}}\n  \
+                    g: {image: 'r:5/x/i'}\n  h:\n";
+        let file = RawFile::read(&write(folder.path(), "c.yml", text)).unwrap();
+        assert!(file.understood);
+        for (one, other, alike) in [
+            ("a", "b", true),
+            ("a", "g", true),
+            ("a", "c", false),
+            ("d", "e", true),
+            ("d", "f", false),
+            ("d", "a", false),
+            ("h", "h", false),
+        ] {
+            assert_eq!(file.is_made_alike(one, &file, other), alike, "{one} {other}");
+        }
     }
 }

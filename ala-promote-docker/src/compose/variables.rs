@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use ala_promote_core::backend::BackendResult;
 use ala_promote_core::domain::StackRef;
@@ -25,7 +25,7 @@ impl Compose {
         texts.retain(|text| text.contains('$'));
         let filled = self.interpolate(stack, prepared, &texts, arguments).await?;
         let filled: BTreeMap<_, _> = texts.iter().zip(filled).collect();
-        let path = |text: &String| PathBuf::from(filled.get(text).unwrap_or(text));
+        let path = |text: &String| without_dots(Path::new(filled.get(text).unwrap_or(text)));
         let paths = prepared.raw.env_files.iter();
         Ok(paths.map(|(service, texts)| (service.clone(), texts.iter().map(path).collect())).collect())
     }
@@ -107,4 +107,11 @@ impl Compose {
         });
         Ok(values)
     }
+}
+
+/// A path without `..`, as the config and `--env-file` have it, so that one file is one.
+fn without_dots(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|_| path.components().any(|part| part == Component::ParentDir));
+    let real = folder.and_then(|folder| Some(folder.canonicalize().ok()?.join(path.file_name()?)));
+    real.unwrap_or_else(|| path.to_owned())
 }

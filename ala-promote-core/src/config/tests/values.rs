@@ -169,6 +169,14 @@ fn overrides_win_over_environment_over_file() {
 }
 
 #[test]
+fn a_reason_has_words() {
+    for line in ["mounted_code = \" … \"", "built_differently = { \"build.target\" = \"…\" }"] {
+        let refused = Folder::usual().config(&format!("[isolation]\n{line}\n")).refusal();
+        assert!(refused.contains("the reason has no words"), "{refused}");
+    }
+}
+
+#[test]
 fn how_an_environment_stands_beside_another() {
     let folder = Folder::usual().config(
         "[environments.staging]\nbeside = { image_suffix = \"-staging\", env_files = { \".env\" = \"x/own.env\" } }\n\

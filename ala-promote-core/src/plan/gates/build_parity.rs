@@ -13,6 +13,9 @@ const GATE: &str = "build-parity";
 /// Settings of `build` that do not change what comes out.
 const WITHOUT_EFFECT: [&str; 6] = ["cache_from", "cache_to", "no_cache", "pull", "tags", "privileged"];
 
+/// Settings that say what is built: another source is another program, whatever the reason.
+const NEVER_EXCUSED: [&str; 2] = ["build.context", "build.dockerfile_inline"];
+
 pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     let Some(target) = input.target() else { return Vec::new() };
     match input.request.verb {
@@ -30,8 +33,9 @@ fn promoted_differences(input: &PlanInput<'_>, target: &ObservedEnvironment) -> 
             continue;
         };
         let excused = &input.settings.isolation.built_differently;
-        let (known, keys): (Vec<_>, Vec<_>) =
-            differing_keys(ours, theirs).into_iter().partition(|key| excused.contains_key(key));
+        let (known, keys): (Vec<_>, Vec<_>) = differing_keys(ours, theirs)
+            .into_iter()
+            .partition(|key| may_differ(key) && excused.contains_key(key));
         let what = |keys: &[String]| {
             format!(
                 "service {} is built differently for {} and for {}: {}",
@@ -87,21 +91,28 @@ fn with_lines(
 }
 
 fn with_mend(finding: Finding, keys: &[String], building: &Render, target: &ObservedEnvironment) -> Finding {
-    let reasons: Vec<_> = keys.iter().map(|key| format!("\"{key}\" = \"…\"")).collect();
     let files = |render: &Render| {
         render.stack.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ")
     };
-    finding
+    let finding = finding
         .seen(format!("{}: {}", building.stack.environment, files(building)))
         .seen(format!("{}: {}", target.render.stack.environment, files(&target.render)))
-        .mend("give both the same build settings, and pass what differs at run time (`environment:`)")
-        .mend(format!(
-            "or, if what is built for {} is right for {} too, say why in ala-promote.toml: [isolation] \
-             built_differently = {{ {} }}",
-            building.stack.environment,
-            target.render.stack.environment,
-            reasons.join(", ")
-        ))
+        .mend("give both the same build settings, and pass what differs at run time (`environment:`)");
+    if !keys.iter().all(|key| may_differ(key)) {
+        return finding;
+    }
+    let reasons: Vec<_> = keys.iter().map(|key| format!("\"{key}\" = \"…\"")).collect();
+    finding.mend(format!(
+        "or, if what is built for {} is right for {} too, say why in ala-promote.toml: [isolation] \
+         built_differently = {{ {} }}",
+        building.stack.environment,
+        target.render.stack.environment,
+        reasons.join(", ")
+    ))
+}
+
+fn may_differ(key: &str) -> bool {
+    !NEVER_EXCUSED.contains(&key)
 }
 
 fn differing_keys(a: &BuildSpec, b: &BuildSpec) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::lines::seen_in;
 use crate::domain::{ImageReference, Render, ServiceName, Verb};
-use crate::plan::pairing::{PromotedService, is_pulled, promoted_services, unpaired};
+use crate::plan::pairing::{PromotedService, is_pulled, likely_builder, promoted_services, unpaired};
 use crate::plan::{Finding, PlanInput};
 
 const GATE: &str = "images";
@@ -31,7 +31,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
                 "or, if they are built elsewhere, an `image:` whose tag comes from the env file: staging in the one, \
                  production in the other",
             )
-            .mend(format!("or list those that are yours in ala-promote.toml: {}", listed(&target.render))),
+            .mend(format!("or list those that are yours in ala-promote.toml: {}", listed(input, &target.render))),
         );
     }
     findings.extend(left_out.into_iter().map(|service| not_promoted(input, &target.render, service)));
@@ -67,15 +67,23 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The lines that list what a registry has: of services that run one image, the first by name, which takes the others
-/// along.
-fn listed(render: &Render) -> String {
+/// The line that lists what a registry has: of services that run one image, the first by name, which takes the others
+/// along. Which of several are one's own, and which a third party's, is not for us to guess.
+fn listed(input: &PlanInput<'_>, render: &Render) -> String {
     let mut seen = BTreeSet::new();
-    let services = render.services.iter();
+    let services = render.services.iter().filter(|(service, _)| !input.is_database(service));
     let pulled = services.filter(|(_, spec)| spec.image.as_ref().is_some_and(ImageReference::has_origin));
     let first = pulled.filter(|(_, spec)| seen.insert(&spec.image)).map(|(service, _)| service.as_str());
-    let lines: Vec<_> = first.map(|service| format!("[services.{service}] promoted = true")).collect();
-    if lines.is_empty() { "[services.NAME] promoted = true".to_owned() } else { lines.join("; ") }
+    match first.collect::<Vec<_>>().as_slice() {
+        [] => "[services.NAME] promoted = true".to_owned(),
+        [one] => format!("[services.{one}] promoted = true"),
+        several => {
+            format!(
+                "[services.NAME] promoted = true, where NAME is one of yours among {}",
+                several.join(", ")
+            )
+        }
+    }
 }
 
 /// A promotion that leaves out a service which is built here would run two releases side by side.
@@ -85,13 +93,14 @@ fn not_promoted(input: &PlanInput<'_>, render: &Render, service: &ServiceName) -
     let builders = input.building_render().into_iter().flat_map(|building| &building.services);
     let builders = builders.filter(|(_, spec)| spec.build.is_some()).map(|(name, _)| name.as_str());
     let builders: Vec<&str> = builders.collect();
+    let likely = render.services.get(service).and_then(|spec| likely_builder(input, service, spec));
     let finding =
         Finding::refuse(GATE, format!("no service of {from} is known to build the image of {service}"));
     seen_in(finding, render, &format!("services.{service}.build"))
         .seen(format!("{from} builds: {}", builders.join(", ")))
         .mend(format!(
             "say which it is in ala-promote.toml: [environments.{environment}] map = {{ {} = \"{service}\" }}",
-            builders.first().copied().unwrap_or("NAME")
+            likely.map_or("NAME", ServiceName::as_str)
         ))
         .mend(format!("or that it is not promoted: [services.{service}] promoted = false"))
 }

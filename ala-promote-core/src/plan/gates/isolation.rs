@@ -76,12 +76,9 @@ fn same_container_names(input: &PlanInput<'_>, ra: &Render, rb: &Render) -> Opti
     let finding = shared.iter().fold(both(ra, rb, &what), |finding, (_, ours, theirs)| {
         seen_at(finding, "container_name", (ra, ours), (rb, theirs))
     });
-    Some(finding.mend("give each a container_name of its own, or none").mend(beside(
-        input,
-        ra,
-        rb,
-        |moved, _| format!("container_suffix = \"-{}\"", moved.stack.environment),
-    )))
+    let finding = finding.mend("give each a container_name of its own, or none");
+    let key = |moved: &Render| Some(format!("container_suffix = \"-{}\"", moved.stack.environment));
+    Some(or_beside(finding, input, (ra, rb), key))
 }
 
 fn container_names(render: &Render) -> BTreeMap<&str, &ServiceName> {
@@ -106,13 +103,10 @@ fn same_ports(input: &PlanInput<'_>, ra: &Render, rb: &Render) -> Option<Finding
     let finding = pairs.into_iter().fold(both(ra, rb, &what), |finding, (ours, theirs)| {
         seen_at(finding, "ports", (ra, ours), (rb, theirs))
     });
-    Some(
-        finding
-            .mend("publish other ports in one of them; Compose appends an overlay's `ports` to the base's")
-            .mend(beside(input, ra, rb, |moved, other| {
-                format!("port_offset = {}", free_offset(moved, other))
-            })),
-    )
+    let finding = finding
+        .mend("publish other ports in one of them; Compose appends an overlay's `ports` to the base's");
+    let key = |moved: &Render| Some(format!("port_offset = {}", free_offset(input, moved)?));
+    Some(or_beside(finding, input, (ra, rb), key))
 }
 
 /// Adds where both say it; the key alone where no file is known to.
@@ -123,24 +117,30 @@ fn seen_at(finding: Finding, key: &str, a: (&Render, &ServiceName), b: (&Render,
     if finding.evidence.len() == known { finding.seen(path(a.1)) } else { finding }
 }
 
-/// The line that moves one of two environments out of the other's way: the one whose data is not precious. It is given
-/// that one, and the other.
-fn beside(input: &PlanInput<'_>, a: &Render, b: &Render, key: impl Fn(&Render, &Render) -> String) -> String {
+/// Adds the line that moves one of two environments out of the other's way, if there is one: that whose data is not
+/// precious.
+fn or_beside(
+    finding: Finding,
+    input: &PlanInput<'_>,
+    (a, b): (&Render, &Render),
+    key: impl Fn(&Render) -> Option<String>,
+) -> Finding {
     let is_protected = |render: &Render| {
         input.settings.environments.get(&render.stack.environment).is_some_and(|e| e.protected)
     };
     let is_moved = |render: &Render| render.stack.environment == input.request.environment;
-    let (moved, other) = match (is_protected(a), is_protected(b)) {
-        (true, false) => (b, a),
-        (true, true) if is_moved(b) => (b, a),
-        _ => (a, b),
+    let moved = match (is_protected(a), is_protected(b)) {
+        (true, false) => b,
+        (true, true) if is_moved(b) => b,
+        _ => a,
     };
-    let (name, key) = (&moved.stack.environment, key(moved, other));
-    format!("or move {name}'s, in ala-promote.toml: [environments.{name}] beside = {{ {key} }}")
+    let Some(key) = key(moved) else { return finding };
+    let name = &moved.stack.environment;
+    finding.mend(format!("or move {name}'s, in ala-promote.toml: [environments.{name}] beside = {{ {key} }}"))
 }
 
-/// An offset by which all ports that the other has too come to lie where neither has any.
-fn free_offset(moved: &Render, other: &Render) -> u16 {
+/// An offset by which all ports that another environment has too come to lie where none has any.
+fn free_offset(input: &PlanInput<'_>, moved: &Render) -> Option<u16> {
     let as_written = |(service, port): (&ServiceName, &PortMapping)| {
         let was = moved.stack.changes.iter().find_map(|change| match change {
             StackChange::PortMoved { service: of, port: was, to }
@@ -153,7 +153,10 @@ fn free_offset(moved: &Render, other: &Render) -> u16 {
         was.unwrap_or(port).clone()
     };
     let own: Vec<PortMapping> = wanted_ports(moved).map(as_written).collect();
-    let theirs: Vec<&PortMapping> = wanted_ports(other).map(|(_, port)| port).collect();
+    let environments = input.observed.environments.iter();
+    let others = environments.filter(|(name, _)| **name != moved.stack.environment);
+    let theirs: Vec<&PortMapping> =
+        others.flat_map(|(_, other)| wanted_ports(&other.render)).map(|(_, port)| port).collect();
     let is_theirs = |port: &PortMapping| theirs.iter().any(|other| collide(port, other));
     let is_free = |offset: &u16| {
         own.iter().filter(|port| is_theirs(port)).all(|port| {
@@ -162,7 +165,7 @@ fn free_offset(moved: &Render, other: &Render) -> u16 {
             to.is_some() && !is_theirs(&there) && !own.iter().any(|own| collide(own, &there))
         })
     };
-    OFFSETS.into_iter().find(is_free).unwrap_or(OFFSETS[0])
+    OFFSETS.into_iter().find(is_free)
 }
 
 fn same_images(input: &PlanInput<'_>, a: &Render, b: &Render) -> Vec<Finding> {
@@ -170,12 +173,14 @@ fn same_images(input: &PlanInput<'_>, a: &Render, b: &Render) -> Vec<Finding> {
         let finding = both(a, b, &format!("use the same image reference {reference}"));
         let uses = |render: &Render| {
             let mut services = render.services.iter();
-            let user = services.find(|(_, spec)| spec.image.as_ref() == Some(reference));
+            let user = services
+                .find(|(_, spec)| spec.image.as_ref().is_some_and(|image| image.is_same_name(reference)));
             user.map_or_else(String::new, |(service, _)| format!("services.{service}.image"))
         };
-        seen_in_both(finding, (a, &uses(a)), (b, &uses(b)))
-            .mend(format!("set `image:` in the overlay, such as {}:staging", reference.repository()))
-            .mend(beside(input, a, b, |moved, _| format!("image_suffix = \"-{}\"", moved.stack.environment)))
+        let finding = seen_in_both(finding, (a, &uses(a)), (b, &uses(b)))
+            .mend(format!("set `image:` in the overlay, such as {}:staging", reference.repository()));
+        let key = |moved: &Render| Some(format!("image_suffix = \"-{}\"", moved.stack.environment));
+        or_beside(finding, input, (a, b), key)
     };
     contested_images(input.settings, a, b).iter().map(moved).collect()
 }
@@ -306,7 +311,8 @@ fn foreign_env_files(a: &Render, b: &Render) -> Option<Finding> {
             theirs.display()
         ))
     });
-    let name = |file: &Path| file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+    // As the config and `env_file:` take it.
+    let name = |file: &Path| file.strip_prefix(&a.stack.dir).unwrap_or(file).display().to_string();
     let finding = a.stack.env_file.iter().fold(finding, |finding, own| {
         let (own, theirs) = (name(own), name(theirs));
         finding

@@ -1,6 +1,6 @@
 //! What a stack has otherwise than its files say is told in its plan: host ports that an overlay inherits and maps
-//! elsewhere are left out; where the config says so, ports, container names and image references of another environment are moved out
-//! of its way.
+//! elsewhere are left out; where the config says so, ports, container names and image references are moved out of another
+//! environment's way.
 
 use std::path::PathBuf;
 
@@ -21,8 +21,8 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         "{environment} is started without host ports that it inherits and maps elsewhere (Compose appends `ports`)"
     );
     let beside = format!(
-        "{environment} is started with other host ports, container names or image references than its files have, as [environments.\
-         {environment}] beside in ala-promote.toml says"
+        "{environment} is started with other host ports, container names or image references than its files have, as \
+         [environments.{environment}] beside in ala-promote.toml says"
     );
     let mend =
         "to be rid of this note, take the host port from a variable in the base: \"${PORT:-5000}:5000\"";
@@ -44,7 +44,8 @@ fn env_files(render: &Render) -> Vec<Finding> {
         let readers: Vec<&str> = readers.map(|(service, _)| service.as_str()).collect();
         let (given, read) = (given.display(), read.display());
         if readers.is_empty() {
-            return Finding::refuse(GATE, format!("no service of {name} is given {given} with `env_file:`"))
+            let reason = format!("no service of {name} reads {read} in the place of {given}");
+            return Finding::refuse(GATE, reason)
                 .mend(format!("take it out of [environments.{name}] beside in ala-promote.toml"));
         }
         Finding::note(GATE, format!("services of {name} read {read} in the place of {given}"))
@@ -56,7 +57,7 @@ fn env_files(render: &Render) -> Vec<Finding> {
 /// What is to be moved out of the way of an environment is not known while that can't be rendered. A rollback, which
 /// others' files hold up nowhere else, would start it under the other's names.
 fn unseen(input: &PlanInput<'_>) -> Option<Finding> {
-    input.environment()?.beside.as_ref()?;
+    input.environment()?.beside.as_ref().filter(|beside| beside.looks_at_others())?;
     let environments = &input.observed.environments;
     let unseen = input.settings.environments.keys().find(|name| !environments.contains_key(*name))?;
     let name = &input.request.environment;

@@ -52,6 +52,11 @@ pub(crate) fn references_in_question(input: &PlanInput<'_>) -> Vec<ImageReferenc
     release::references_in_question(input)
 }
 
+/// The name that what an environment ran before is kept by, beside a reference of its files.
+pub(super) fn name_before(reference: &ImageReference) -> Option<ImageReference> {
+    release::old(reference)
+}
+
 /// The host ports that the environment asks for.
 pub(crate) fn wanted_ports_of_target(input: &PlanInput<'_>) -> Vec<PortMapping> {
     let Some(target) = input.target() else { return Vec::new() };

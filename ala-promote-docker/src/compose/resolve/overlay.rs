@@ -69,7 +69,7 @@ impl Resolver<'_> {
         for below in self.ways_below(base) {
             let alone = vec![overlay.to_owned()];
             let stands_alone = stands_alone(overlay, &below)?;
-            let may_stand_alone = stands_alone || shares_nothing(overlay, &below)?;
+            let may_stand_alone = stands_alone || has_other_names(overlay, &below)?;
             let over: Vec<_> =
                 below.into_iter().filter(|file| file != overlay).chain(alone.clone()).collect();
             for way in may_stand_alone.then_some(alone).into_iter().chain((!stands_alone).then_some(over)) {
@@ -127,19 +127,24 @@ impl Resolver<'_> {
 }
 
 /// Whether an overlay could be a stack of its own whose services have other names: each of them has `image` or `build`,
-/// and none is one of the base's. Over the base it would start the base's services beside its own.
-fn shares_nothing(overlay: &Path, base: &[PathBuf]) -> BackendResult<bool> {
+/// and none is one of the base's, or one of another name is made of the same thing as one of the base's that it does not
+/// name. Over the base it would start the base's services beside its own.
+fn has_other_names(overlay: &Path, base: &[PathBuf]) -> BackendResult<bool> {
     let overlay = RawFile::read(overlay)?;
     if overlay.services().next().is_none() || overlay.services().any(|(_, defined, _)| !defined) {
         return Ok(false);
     }
-    for file in base {
-        let file = RawFile::read(file)?;
-        if file.services().any(|(name, ..)| overlay.services().any(|(own, ..)| own == name)) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let base = base.iter().map(|file| RawFile::read(file)).collect::<BackendResult<Vec<_>>>()?;
+    let has = |file: &RawFile, name: &str| file.services().any(|(own, ..)| own == name);
+    let is_of_the_base = |name: &str| base.iter().any(|file| has(file, name));
+    let is_renamed = |name: &str| {
+        let is_like =
+            |file: &RawFile, other: &str| !has(&overlay, other) && overlay.is_made_alike(name, file, other);
+        base.iter().any(|file| file.services().any(|(other, ..)| is_like(file, other)))
+    };
+    let (shared, others): (Vec<&str>, Vec<&str>) =
+        overlay.services().map(|(name, ..)| name).partition(|name: &&str| is_of_the_base(name));
+    Ok(shared.is_empty() || others.into_iter().any(is_renamed))
 }
 
 /// Whether an overlay is a stack of its own: each of its services has `image` or `build`, and it leaves out none of the

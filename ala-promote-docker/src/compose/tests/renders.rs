@@ -249,6 +249,39 @@ async fn overlays_are_merged_as_compose_does() {
 }
 
 #[tokio::test]
+async fn an_env_file_takes_the_place_of_one_that_is_given_and_seen() {
+    for compose in composes().await {
+        let folder = Folder::new(&[
+            ("compose.yml", "services:\n  a:\n    image: x\n    env_file: [.env, sub/../prod.env]\n"),
+            ("sub/x", ""),
+            (
+                "extends.yml",
+                "services:\n  b:\n    extends: {file: \"${OTHER:-more}.yml\", service: b}\n    env_file: prod.env\n",
+            ),
+            ("more.yml", "services:\n  b:\n    image: x\n    env_file: prod.env\n"),
+            ("prod.env", "SECRET=production\n"),
+            (".env", "A=1\n"),
+        ]);
+        let refused = async |files: &[&str], given: &str| {
+            let mut stack = folder.stack("p", files, ".env");
+            stack.service_env_files = BTreeMap::from([(folder.path(given), folder.path(".env"))]);
+            compose
+                .render(&stack)
+                .await
+                .err()
+                .map(|error| format!("{error} HINT {}", error.hint().unwrap_or_default()))
+        };
+        assert_eq!(refused(&["compose.yml"], "prod.env").await, None);
+        // Though a service reads what should take its place.
+        let error = refused(&["compose.yml"], "production.env").await.unwrap();
+        assert!(error.contains("no service is given") && error.contains("production.env"), "{error}");
+        assert!(error.contains("HINT correct `beside`"), "{error}");
+        let error = refused(&["compose.yml", "extends.yml"], "prod.env").await.unwrap();
+        assert!(error.contains("`env_file` entries") && error.contains("more"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn the_working_directory_is_the_folder() {
     for compose in composes().await {
         let folder = Folder::new(&[

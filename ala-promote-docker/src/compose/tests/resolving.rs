@@ -434,6 +434,50 @@ async fn a_file_that_is_a_whole_stack_stands_alone() {
 }
 
 #[tokio::test]
+async fn a_file_that_has_the_base_s_own_under_other_names_may_be_either() {
+    let folder = usual();
+    let base = "services:\n  api: {build: {context: ./api}}\n  db: {image: 'pg:15'}\n";
+    folder.write("app/docker-compose.yml", base);
+    let names_db = "  db: {image: 'pg:15'}\n";
+    for (text, asked) in [
+        // The same folder, or the same image by another tag.
+        (format!("services:\n  api-staging: {{build: api}}\n{names_db}"), true),
+        (
+            format!(
+                "services:\n  api-staging: {{build: {{context: api, dockerfile: Dockerfile}}}}\n{names_db}"
+            ),
+            true,
+        ),
+        ("services:\n  api: {build: api}\n  db-staging: {image: 'pg:16'}\n".to_owned(), true),
+        // Another image, file or target, or a tag that says that it is none of its own.
+        (format!("services:\n  mailhog: {{image: mailhog}}\n{names_db}"), false),
+        (format!("services:\n  job: {{build: {{context: api, target: job}}}}\n{names_db}"), false),
+        (format!("services:\n  job: {{build: !reset null, image: x}}\n{names_db}"), false),
+        // It names the one that it is made of the same thing as.
+        ("services:\n  api: {image: 'x:1'}\n  worker: {build: api}\n".to_owned(), false),
+        // It can't stand alone.
+        (format!("services:\n  api-staging: {{build: api}}\n  proxy: {{ports: []}}\n{names_db}"), false),
+    ] {
+        folder.write("app/docker-compose.staging.yml", &text);
+        match resolve(&folder, "staging", &[]).await {
+            Ok(staging) => assert!(!asked && staging.files.len() == 2, "{text}"),
+            Err(error) => {
+                assert!(asked, "{text}: {error}");
+                assert_says(&error, BackendErrorKind::Conflict, &["can't be told"]);
+            }
+        }
+    }
+    // What runs of it tells.
+    let text = format!("services:\n  api-staging: {{build: api}}\n{names_db}");
+    folder.write("app/docker-compose.staging.yml", &text);
+    let running = [
+        runs(&folder, "app", &["docker-compose.yml"], None),
+        runs(&folder, "app-staging", &["docker-compose.staging.yml"], Some(".env.staging")),
+    ];
+    assert_eq!(names(&resolve(&folder, "staging", &running).await.unwrap()), ["docker-compose.staging.yml"]);
+}
+
+#[tokio::test]
 async fn exactly_the_files_of_the_settings() {
     let folder = usual();
     let mut exact = settings(&folder);
