@@ -135,6 +135,10 @@ fn has_other_names(overlay: &Path, base: &[PathBuf]) -> BackendResult<bool> {
         return Ok(false);
     }
     let base = base.iter().map(|file| RawFile::read(file)).collect::<BackendResult<Vec<_>>>()?;
+    // Compose says better what is wrong with a file that can't be read.
+    if base.iter().any(|file| !file.understood) {
+        return Ok(false);
+    }
     let has = |file: &RawFile, name: &str| file.services().any(|(own, ..)| own == name);
     let is_of_the_base = |name: &str| base.iter().any(|file| has(file, name));
     let is_renamed = |name: &str| {

@@ -13,8 +13,9 @@ use ala_promote_core::domain::{ImageReference, PortMapping, Render, StackChange,
 use super::{Folder, composes, default_compose, environment, is_v1};
 use crate::compose::Compose;
 
-/// An image that runs until it is stopped.
-const DOCKERFILE: &str = "FROM scratch\nCOPY busybox /bin/busybox\nARG TEXT\n\
+/// An image that runs until it is stopped. With a label of its own in the first step: the classic builder loses a step that
+/// it found in its cache when another test removes that image.
+const DOCKERFILE: &str = "FROM scratch\nLABEL of=NAME\nCOPY busybox /bin/busybox\nARG TEXT\n\
                           RUN [\"/bin/busybox\", \"sh\", \"-c\", \"echo text is $TEXT\"]\n\
                           CMD [\"/bin/busybox\", \"sleep\", \"600\"]\n";
 
@@ -46,7 +47,7 @@ impl Lab {
         let folder = Folder::new(&[
             ("compose.yml", &compose_file.replace("NAME", &name)),
             (".env", "TEXT=hunter2val\n"),
-            ("app/Dockerfile", DOCKERFILE),
+            ("app/Dockerfile", &DOCKERFILE.replace("NAME", &name)),
         ]);
         std::fs::copy(busybox, folder.path("app/busybox")).unwrap();
         std::fs::set_permissions(folder.path("app/busybox"), PermissionsExt::from_mode(0o755)).unwrap();
