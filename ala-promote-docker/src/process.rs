@@ -375,11 +375,15 @@ mod tests {
         process.cancel = Some(&cancel);
         let stop = cancel.clone();
         let watcher = async move {
-            while !note.exists() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            let written = || std::fs::read_to_string(&note).ok().filter(|text| text.ends_with('\n'));
+            let pid = loop {
+                match written() {
+                    Some(pid) => break pid,
+                    None => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            };
             stop.cancel();
-            std::fs::read_to_string(&note).unwrap()
+            pid
         };
         let lock = LockSlot::default();
         let (ended, pid) = futures_util::join!(process.run(&lock), watcher);
