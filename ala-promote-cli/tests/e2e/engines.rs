@@ -8,10 +8,9 @@ pub(crate) fn on_every_engine(scenario: impl Fn(&EngineEnv) + Sync) {
 }
 
 /// Runs a scenario on the engine of the environment and on the further one whose turn it is: what it shows depends on how
-/// Compose is called, and not on how the engine keeps its images. Where all is to be tried, it runs on every one.
+/// Compose is called, and not on how the engine keeps its images.
 pub(crate) fn on_two_engines(turn: usize, scenario: impl Fn(&EngineEnv) + Sync) {
-    let engines = if crate::is_torture() { EngineEnv::all() } else { EngineEnv::two(turn) };
-    at_once(&engines, scenario);
+    at_once(&EngineEnv::two(turn), scenario);
 }
 
 fn at_once(engines: &[EngineEnv], scenario: impl Fn(&EngineEnv) + Sync) {

@@ -19,9 +19,3 @@ mod put_back;
 mod script;
 #[cfg(test)]
 mod workflow;
-
-/// Whether everything is to be tried, however long it takes.
-#[cfg(test)]
-fn is_torture() -> bool {
-    std::env::var("ALA_PROMOTE_TORTURE").is_ok_and(|value| value == "1")
-}

@@ -6,9 +6,8 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use ala_promote_demo::EngineEnv;
+use ala_promote_demo::{EngineEnv, is_torture};
 
-use super::is_torture;
 use super::stack::Stack;
 use super::tests::{PROMOTE, tested};
 

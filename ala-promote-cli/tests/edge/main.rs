@@ -6,6 +6,9 @@ mod daemon;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+#[path = "../e2e/engines.rs"]
+mod engines;
+#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod stack;
@@ -13,9 +16,3 @@ mod stack;
 mod terminal;
 #[cfg(test)]
 mod tests;
-
-/// Whether everything is to be tried, however long it takes.
-#[cfg(test)]
-fn is_torture() -> bool {
-    std::env::var("ALA_PROMOTE_TORTURE").is_ok_and(|value| value == "1")
-}

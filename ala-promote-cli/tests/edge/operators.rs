@@ -3,7 +3,8 @@
 use std::process::Stdio;
 use std::time::Instant;
 
-use super::is_torture;
+use ala_promote_demo::is_torture;
+
 use super::stack::{Running, Stack, on_every_engine};
 use super::tests::{PROMOTE, tested};
 

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use ala_promote_demo::EngineEnv;
 
+use crate::engines;
+
 const BUSYBOX: &str = "/bin/busybox";
 /// A promotion takes seconds; a machine at work on other things takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -23,29 +25,28 @@ pub(crate) struct Stack<'a> {
     is_twin: bool,
 }
 
-/// Runs a scenario on each engine at once. Without any, or without a static busybox to make an image of, it is skipped,
-/// loudly; in CI that is a failure.
+/// Runs a scenario on every engine at once, each with a stack of its own.
 pub(crate) fn on_every_engine(scenario: impl Fn(&Stack<'_>) + Sync) {
-    at_once(&EngineEnv::all(), scenario);
+    if busybox_is_here() {
+        engines::on_every_engine(|engine| scenario(&Stack::create(engine)));
+    }
 }
 
 /// The same on the engine of the environment and on the further one whose turn it is.
 pub(crate) fn on_two_engines(turn: usize, scenario: impl Fn(&Stack<'_>) + Sync) {
-    let engines = if super::is_torture() { EngineEnv::all() } else { EngineEnv::two(turn) };
-    at_once(&engines, scenario);
+    if busybox_is_here() {
+        engines::on_two_engines(turn, |engine| scenario(&Stack::create(engine)));
+    }
 }
 
-fn at_once(engines: &[EngineEnv], scenario: impl Fn(&Stack<'_>) + Sync) {
-    if engines.is_empty() || !fs::exists(BUSYBOX).unwrap_or_default() {
+/// Whether there is a static busybox to make an image of. Said loudly where there is none; in CI that is a failure.
+fn busybox_is_here() -> bool {
+    let is_here = fs::exists(BUSYBOX).unwrap_or_default();
+    if !is_here {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI may skip nothing");
-        eprintln!("SKIPPED: no Docker engine answers, or there is no {BUSYBOX} (package busybox-static)");
-        return;
+        eprintln!("SKIPPED: there is no {BUSYBOX} (package busybox-static)");
     }
-    std::thread::scope(|scope| {
-        for engine in engines {
-            scope.spawn(|| scenario(&Stack::create(engine)));
-        }
-    });
+    is_here
 }
 
 impl<'a> Stack<'a> {

@@ -66,6 +66,14 @@ pub struct EnvironmentSettings {
     pub beside: Option<Beside>,
 }
 
+impl EnvironmentSettings {
+    /// Env files that its services read in the place of those that its files give them, by these; absolute.
+    #[must_use]
+    pub fn service_env_files(&self) -> BTreeMap<PathBuf, PathBuf> {
+        self.beside.as_ref().map(|beside| beside.env_files.clone()).unwrap_or_default()
+    }
+}
+
 /// How an environment gets out of the way of those that share its host, where its files do not see to it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Beside {

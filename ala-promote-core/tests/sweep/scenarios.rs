@@ -92,6 +92,11 @@ async fn of_a_deployment_that_is_pulled_and_fails() {
 }
 
 #[tokio::test]
+async fn of_a_deployment_that_is_pulled_by_names_of_production() {
+    swept(Scenario::deploy_pulled_beside(), Extent::singles().every_nth(4)).await;
+}
+
+#[tokio::test]
 async fn of_a_promotion_that_is_pulled() {
     swept(Scenario::promote_pulled(), Extent::singles().every_nth(4)).await;
 }

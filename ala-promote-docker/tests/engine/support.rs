@@ -14,8 +14,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use ala_promote_core::backend::Clock;
 use ala_promote_core::domain::{ImageId, ImageReference, ProjectName, ServiceName, StackRef};
 use ala_promote_docker::{DockerBackend, DockerOptions};
+use async_trait::async_trait;
+use jiff::Timestamp;
 
 /// One engine and how to speak to it.
 #[derive(Debug, Clone)]
@@ -326,5 +329,20 @@ pub(crate) fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     while !check() {
         assert!(Instant::now() < deadline, "not within 120 s: {what}");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Time as it is.
+#[derive(Debug)]
+pub(crate) struct RealClock;
+
+#[async_trait]
+impl Clock for RealClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 }

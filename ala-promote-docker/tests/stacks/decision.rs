@@ -5,17 +5,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use ala_promote_core::backend::Clock;
 use ala_promote_core::config::{Overrides, Settings, find_dir};
 use ala_promote_core::domain::{Actor, Outcome, Request, StackRef, Verb};
 use ala_promote_core::engine::{Engine, EngineError};
 use ala_promote_core::ledger::{Journal, LedgerId, MemoryLedger};
 use ala_promote_core::plan::{Finding, Plan, PlanInput, StageKind, promoted_services};
 use ala_promote_docker::DockerBackend;
-use async_trait::async_trait;
-use jiff::Timestamp;
+
+use crate::support::RealClock;
 
 /// Gates whose findings say something of this machine, or of the ledger that is empty here.
 const NOT_OF_THE_STACK: [&str; 2] = ["ports-free", "tested-release"];
@@ -198,19 +196,4 @@ fn told(error: &dyn Error, hint: Option<impl AsRef<str>>) -> String {
 
 pub(crate) fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
-}
-
-/// Time as it is.
-#[derive(Debug)]
-pub(crate) struct RealClock;
-
-#[async_trait]
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
 }

@@ -28,8 +28,7 @@ impl Stacks for MemoryBackend {
         model.variables()?;
         let ran_as = projects_of(&self.state(), environment);
         let project = choose_project(&what, &model, wanted, &ran_as)?;
-        let env_files = wanted.beside.as_ref().map(|beside| beside.env_files.clone()).unwrap_or_default();
-        Ok(StackRef { service_env_files: env_files, ..model.stack(project) })
+        Ok(StackRef { service_env_files: wanted.service_env_files(), ..model.stack(project) })
     }
 
     async fn render(&self, stack: &StackRef) -> BackendResult<Render> {

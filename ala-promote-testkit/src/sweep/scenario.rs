@@ -5,7 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ala_promote_core::config::{DatabaseChoice, DatabaseSettings, HookSettings, HookedVerb, Place};
+use ala_promote_core::config::{
+    Beside, DatabaseChoice, DatabaseSettings, HookSettings, HookedVerb, Place, ServiceSettings,
+};
 use ala_promote_core::domain::{Hook, HookMoment, Outcome, Verb};
 use ala_promote_core::plan::StageKind;
 use futures_util::FutureExt as _;
@@ -85,6 +87,7 @@ impl Scenario {
             Self::promote_of_databases(),
             Self::deploy_pulled(),
             Self::deploy_pulled_that_fails(),
+            Self::deploy_pulled_beside(),
             Self::promote_pulled(),
             Self::rollback(),
         ]
@@ -252,6 +255,30 @@ impl Scenario {
         })
     }
 
+    /// A release of images that are pulled by the very names that production's have on the engine.
+    #[must_use]
+    pub fn deploy_pulled_beside() -> Self {
+        Self::new("deploy-pulled-beside", "staging", DEPLOY, async || {
+            let mut host = Host::new(MemoryBackend::ala_medical())?;
+            let mut settings = host.settings().clone();
+            for (service, _) in PULLED {
+                let listed = ServiceSettings { promoted: Some(true), ..ServiceSettings::default() };
+                settings.services.insert(service.parse()?, listed);
+            }
+            if let Some(staging) = settings.environments.get_mut("staging") {
+                let image_suffix = Some("-staging".to_owned());
+                staging.beside = Some(Beside { image_suffix, ..Beside::default() });
+            }
+            host.set_settings(settings);
+            call_pulled(&host, |_| "latest")?;
+            push(&host, "second", ImageBehaviour::default())?;
+            committed(&host, "staging", DEPLOY).await?;
+            committed(&host, "production", Verb::Promote).await?;
+            push(&host, "third", ImageBehaviour::default())?;
+            Ok(host)
+        })
+    }
+
     /// A promotion of images that were pulled and tested, and are gone from the engine, while their tags moved on.
     #[must_use]
     pub fn promote_pulled() -> Self {
@@ -342,25 +369,31 @@ const PULLED: [(&str, &str); 3] = [
 async fn pulled() -> Result<Host, SweepError> {
     let host = Host::new(MemoryBackend::ala_medical())?;
     host.by_hand(|world| world.insert_row("production", "db", "a patient"));
-    for environment in ["staging", "production"] {
-        host.by_hand(|world| {
-            world.edit(environment, |e| {
-                for (service, image) in PULLED {
-                    e.service(service).without_build().image(&format!("{image}:{environment}"));
-                }
-            })
-        })?;
-    }
+    call_pulled(&host, |environment| environment)?;
     push(&host, "second", ImageBehaviour::default())?;
     committed(&host, "staging", DEPLOY).await?;
     Ok(host)
 }
 
+/// Gives what is pulled a tag in each environment.
+fn call_pulled(host: &Host, tag: fn(&'static str) -> &'static str) -> Result<(), SweepError> {
+    for environment in ["staging", "production"] {
+        host.by_hand(|world| {
+            world.edit(environment, |e| {
+                for (service, image) in PULLED {
+                    e.service(service).without_build().image(&format!("{image}:{}", tag(environment)));
+                }
+            })
+        })?;
+    }
+    Ok(())
+}
+
 /// Somebody pushes a version of all that is pulled to staging.
 pub(super) fn push(host: &Host, version: &str, behaviour: ImageBehaviour) -> Result<(), SweepError> {
-    for (_, image) in PULLED {
+    for (image, tag) in PULLED.iter().flat_map(|(_, image)| ["staging", "latest"].map(|tag| (image, tag))) {
         let pushed = host.by_hand(|world| {
-            let digest = world.push(&format!("{image}:staging"), &format!("{image} {version}"))?;
+            let digest = world.push(&format!("{image}:{tag}"), &format!("{image} {version}"))?;
             world.act("it behaves", |state| {
                 state.registry.images.entry(digest).and_modify(|image| image.behaviour = behaviour.clone());
             })

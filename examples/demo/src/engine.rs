@@ -6,6 +6,12 @@ use std::process::{Command, Output};
 /// The variable that lists further engines, separated by `;`, each as `docker_host|docker_config|path|address`.
 const MORE_ENGINES: &str = "ALA_PROMOTE_TEST_ENGINES";
 
+/// Whether everything is to be tried, however long it takes.
+#[must_use]
+pub fn is_torture() -> bool {
+    std::env::var("ALA_PROMOTE_TORTURE").is_ok_and(|value| value == "1")
+}
+
 /// An engine, as environment variables.
 #[derive(Debug, Clone)]
 pub struct EngineEnv {
@@ -35,10 +41,13 @@ impl EngineEnv {
     }
 
     /// The ambient engine and one of the further ones, which take turns: enough for what depends on how Compose is called
-    /// and not on how an engine keeps its images.
+    /// and not on how an engine keeps its images. Where everything is to be tried, all of them.
     #[must_use]
     pub fn two(turn: usize) -> Vec<Self> {
         let mut all = Self::all();
+        if is_torture() {
+            return all;
+        }
         let further = all.split_off(all.len().min(1));
         let count = further.len().max(1);
         all.extend(further.into_iter().nth(turn % count));

@@ -4,5 +4,5 @@
 mod engine;
 mod sample;
 
-pub use engine::EngineEnv;
+pub use engine::{EngineEnv, is_torture};
 pub use sample::{Environment, Sample};

@@ -4,9 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::time::Instant;
 
-use ala_promote_demo::EngineEnv;
-
-use crate::is_torture;
+use ala_promote_demo::{EngineEnv, is_torture};
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

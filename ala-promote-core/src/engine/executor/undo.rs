@@ -3,7 +3,7 @@
 
 use super::Executor;
 use crate::backend::{BackendResult, CancelToken};
-use crate::domain::PullSource;
+use crate::domain::{ImageId, ImageReference, PullSource};
 use crate::plan::{Action, Plan, Step};
 
 impl Executor<'_> {
@@ -23,18 +23,11 @@ impl Executor<'_> {
                 let mut undone = Ok(());
                 for target in targets.values() {
                     let PullSource::Tag(reference) = &target.source else { continue };
-                    let moved = match &target.prior {
-                        Some(id) => self.backend.images().tag(id, reference).await,
-                        None => self.backend.images().untag(reference).await,
-                    };
-                    undone = undone.and(moved);
+                    undone = undone.and(self.put_back(reference, target.prior.as_ref()).await);
                 }
                 undone
             }
-            Action::Tag { reference, prior, .. } => match prior {
-                Some(id) => self.backend.images().tag(id, reference).await,
-                None => self.backend.images().untag(reference).await,
-            },
+            Action::Tag { reference, prior, .. } => self.put_back(reference, prior.as_ref()).await,
             Action::Swap { stack, snapshot, .. } => {
                 self.backend.stacks().restore(stack, snapshot, &call).await
             }
@@ -52,6 +45,14 @@ impl Executor<'_> {
             | Action::Commit { .. }
             | Action::Untag { .. }
             | Action::DiscardSnapshot { .. } => Ok(()),
+        }
+    }
+
+    /// A reference names again what it named before.
+    async fn put_back(&self, reference: &ImageReference, prior: Option<&ImageId>) -> BackendResult<()> {
+        match prior {
+            Some(id) => self.backend.images().tag(id, reference).await,
+            None => self.backend.images().untag(reference).await,
         }
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn draft<'a>(
         return Err(finding);
     }
     draft.keep_failed = keep_failed;
+
     // A release counts as tested where others are promoted from; elsewhere it was just built.
     let is_source = input.settings.promoted_from(&input.request.environment).next().is_some();
     let kind = if is_source { ReleaseKind::Tested } else { ReleaseKind::Built };
@@ -27,6 +28,7 @@ pub(super) fn draft<'a>(
     draft.pin()?;
     let images = if build { made_images(&mut draft, &tag)? } else { tagged_images(&draft)? };
     draft.backup();
+
     let release =
         PlannedRelease { tag, kind, created_at: input.now, images, source: input.observed.source.clone() };
 
@@ -39,14 +41,11 @@ pub(super) fn draft<'a>(
         }
     }
     keep_old(&draft, &release, &mut targets);
-    let mut temporary = Vec::new();
-    if build {
-        temporary.extend(build_references(&draft)?.into_values());
-    }
     let tags = targets.into_iter().map(|(reference, to)| draft.tag(reference, to)).collect();
     draft.stage(StageKind::Tag, StepClass::Compensable, tags);
 
     draft.swap_and_commit(release);
+    let temporary = if build { build_references(&draft)?.into_values().collect() } else { Vec::new() };
     draft.retire(temporary);
     Ok(draft)
 }

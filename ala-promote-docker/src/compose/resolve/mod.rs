@@ -6,7 +6,6 @@ mod overlay;
 mod refusals;
 mod running;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
@@ -216,15 +215,10 @@ fn stack(environment: &EnvironmentSettings, project: ProjectName, files: Vec<Pat
         dir: environment.dir.clone(),
         files,
         env_file: environment.env_file.clone(),
-        service_env_files: service_env_files(environment),
+        service_env_files: environment.service_env_files(),
         changes: Vec::new(),
         derived_file: None,
     }
-}
-
-/// The env files that its services read in the place of others.
-fn service_env_files(environment: &EnvironmentSettings) -> BTreeMap<PathBuf, PathBuf> {
-    environment.beside.as_ref().map(|beside| beside.env_files.clone()).unwrap_or_default()
 }
 
 fn require_files(environment: &EnvironmentSettings, files: &[PathBuf]) -> BackendResult<()> {

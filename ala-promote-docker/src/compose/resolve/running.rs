@@ -8,7 +8,6 @@ use ala_promote_core::config::{EnvFileChoice, EnvironmentSettings};
 use ala_promote_core::domain::{ProjectName, StackRef};
 
 use super::super::env_file;
-use super::service_env_files;
 
 /// Containers that were started in one way, by what Compose wrote on them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +139,7 @@ impl Started {
             dir: self.dir,
             files: self.files,
             env_file: self.env_file,
-            service_env_files: service_env_files(environment),
+            service_env_files: environment.service_env_files(),
             changes: Vec::new(),
             derived_file: None,
         })

@@ -5,19 +5,16 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use ala_promote_core::backend::Clock;
 use ala_promote_core::config::{Overrides, Settings};
 use ala_promote_core::domain::{HealthTarget, ImageReference, PortMapping, StackRef};
 use ala_promote_docker::DockerBackend;
 use ala_promote_testkit::conformance::{Accident, Claim, Fixture, Guard};
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use super::super::database::IMAGE;
 use super::super::registry_server::Registry;
-use super::super::support::{Stage, TestEngine, eventually, free_port, service};
+use super::super::support::{RealClock, Stage, TestEngine, eventually, free_port, service};
 use super::tree::Tree;
 
 /// A variable of the env file, and its value.
@@ -287,18 +284,5 @@ impl Drop for HomeGuard {
         if self.is_noted {
             self.forget_notes();
         }
-    }
-}
-
-struct RealClock;
-
-#[async_trait]
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
     }
 }

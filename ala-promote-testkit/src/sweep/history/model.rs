@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ala_promote_core::domain::{ImageId, Outcome, Verb};
+use ala_promote_core::domain::{ImageId, Outcome, Release, Verb};
 use ala_promote_core::engine::EngineError;
 use ala_promote_core::ledger::{HistoryEnd, HistoryEntry, LedgerView};
 
@@ -121,8 +121,7 @@ impl Model {
         before: &Before,
         now: &Look,
     ) -> Option<String> {
-        let current = view.environments.iter().find(|(name, _)| name.as_str() == environment);
-        let release = current.and_then(|(name, _)| view.current(name))?;
+        let release = current(view, environment)?;
         let runs = now.images();
         let has = |id: &ImageId| runs.values().any(|runs| runs == id);
         if !release.images.values().all(|image| has(&image.identity.id)) {
@@ -141,14 +140,19 @@ impl Model {
     /// What staging runs was found to work, if it is the release that the record has for it. That record may stand though
     /// the operation is not done: what is left to do then is to clear up.
     fn is_tested(&mut self, environment: &str, view: &LedgerView, now: &Look) {
-        let current = view.environments.iter().find(|(name, _)| name.as_str() == environment);
-        let Some(release) = current.and_then(|(name, _)| view.current(name)) else { return };
+        let Some(release) = current(view, environment) else { return };
         let runs = now.images();
         let is_run = |id: &ImageId| runs.values().any(|runs| runs == id);
         if environment == "staging" && release.images.values().all(|image| is_run(&image.identity.id)) {
             self.tested = runs;
         }
     }
+}
+
+/// The release that the record has for an environment.
+fn current<'v>(view: &'v LedgerView, environment: &str) -> Option<&'v Release> {
+    let (name, _) = view.environments.iter().find(|(name, _)| name.as_str() == environment)?;
+    view.current(name)
 }
 
 fn is_open(view: &LedgerView, environment: &str) -> bool {
