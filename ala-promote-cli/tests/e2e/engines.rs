@@ -1,5 +1,8 @@
 //! The engines that scenarios run on.
 
+use std::ffi::OsStr;
+use std::process::Command;
+
 use ala_promote_demo::EngineEnv;
 
 /// Runs a scenario on every engine at once. Without any it is skipped, loudly; in CI that is a failure.
@@ -27,4 +30,12 @@ fn at_once(engines: &[EngineEnv], scenario: impl Fn(&EngineEnv) + Sync) {
             scope.spawn(|| scenario(engine));
         }
     });
+}
+
+/// A command that heeds signals: tests that run in the background of a script were started with Ctrl-C ignored, and would
+/// hand that down.
+pub(crate) fn heeding_signals(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP,INT,TERM").arg(program);
+    command
 }

@@ -86,7 +86,7 @@ fn two_at_once(sample: &Sample) {
     let process = format!("(process {}) since 20", at_work.id());
     second.expect(11, &["Another operation is in progress: deploy staging by ", &process]);
     answer(sample, &["promote-to-production"], "yes\n").expect(0, &[]);
-    interrupt(at_work).expect(5, &["as it was"]);
+    interrupt(at_work).expect(5, &["as it was", "stopped on request"]);
     assert_eq!(images(sample, Staging), before);
     assert_eq!(promoted(sample, Production), promoted(sample, Staging));
 }
@@ -96,7 +96,7 @@ fn interrupted_while_production_is_awaited(sample: &Sample) {
     let tag = image_of_tag(sample, "production");
     never_healthy(sample, "60s");
     let line = ["promote-to-production", "--confirm", "production"];
-    interrupt(started_until(sample, &line, "await-health")).expect(5, &["as it was"]);
+    interrupt(started_until(sample, &line, "await-health")).expect(5, &["as it was", "stopped on request"]);
     hurry(sample);
     assert_eq!(images(sample, Production), before);
     assert_eq!(image_of_tag(sample, "production"), tag);

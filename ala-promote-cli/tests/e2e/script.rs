@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use ala_promote_demo::{Environment, Sample};
 
+use crate::engines::heeding_signals;
+
 /// What a call came to.
 pub(crate) struct Called {
     pub(crate) code: Option<i32>,
@@ -38,7 +40,7 @@ pub(crate) fn binary(name: &str) -> &'static str {
 
 /// A call in the deployment folder, ready to be changed or spawned.
 pub(crate) fn command(sample: &Sample, line: &[&str]) -> Command {
-    let mut command = Command::new(binary(line[0]));
+    let mut command = heeding_signals(binary(line[0]));
     command.env_clear().envs(&sample.engine().variables);
     command.args(&line[1..]).current_dir(sample.deployment());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -142,7 +142,8 @@ impl<'a> Stack<'a> {
     /// The same at a terminal of its own, where what is written to its input is typed.
     pub(crate) fn at_a_terminal(&self, line: &str) -> Running {
         let (program, arguments) = program(line);
-        let line = [&[&*program.to_string_lossy()], &arguments[..]].concat().join(" ");
+        // A shell that stayed between would have the Ctrl-C too, and some end with it whatever their command says.
+        let line = [&["exec", &*program.to_string_lossy()], &arguments[..]].concat().join(" ");
         // `script` makes the terminal, and hands on the exit code.
         spawn(self.in_the_folder("script").args(["-qefc", &line, "/dev/null"]).stdin(Stdio::piped()))
     }
@@ -155,7 +156,7 @@ impl<'a> Stack<'a> {
     }
 
     fn in_the_folder(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let mut command = engines::heeding_signals(program);
         command.env_clear().envs(&self.engine.variables).current_dir(self.dir());
         command
     }
