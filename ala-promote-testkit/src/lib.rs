@@ -11,4 +11,7 @@ pub mod conformance;
 pub mod faults;
 pub mod mocks;
 pub mod patched;
+mod ports;
 pub mod sweep;
+
+pub use ports::free_port;

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ala_promote_demo::EngineEnv;
+use ala_promote_testkit::free_port;
 
 use crate::engines;
 
@@ -74,7 +74,7 @@ impl<'a> Stack<'a> {
             fs::write(stack.dir().join(file), &service).unwrap();
             let variables = format!(
                 "TAG={environment}\nPORT={}\nCOMPOSE_PROJECT_NAME={}-{environment}\n",
-                free_port(),
+                free_port().unwrap(),
                 stack.name
             );
             fs::write(stack.dir().join(env_file), variables).unwrap();
@@ -223,10 +223,6 @@ fn spawn(command: &mut Command) -> Running {
     let output = tempfile::NamedTempFile::new().unwrap();
     let (out, err) = (output.reopen().unwrap(), output.reopen().unwrap());
     Running { child: command.stdout(out).stderr(err).spawn().unwrap(), output }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A command that runs. What a failed test leaves of it is ended.

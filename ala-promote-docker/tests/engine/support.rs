@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
@@ -314,9 +313,8 @@ impl Drop for Stage {
     }
 }
 
-/// A port that nobody had a moment ago.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    ala_promote_testkit::free_port().unwrap()
 }
 
 pub(crate) fn service(name: &str) -> ServiceName {

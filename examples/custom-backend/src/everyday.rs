@@ -20,10 +20,13 @@ impl Clock for TimeOfDay {
     }
 }
 
-/// A port on loopback that nobody holds now.
+/// Two ports on loopback that nobody holds now.
 ///
 /// # Errors
 /// When the host gives none.
-pub fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+pub fn free_ports() -> std::io::Result<[u16; 2]> {
+    // Both are held at once, so that they differ.
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let [one, other] = [bind()?, bind()?];
+    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
 }

@@ -48,7 +48,7 @@ use ala_promote_core::backend::{
     Backend, Builder, Database, Hooks, ImageStore, Lock, Probe, Source, Stacks, Witness,
 };
 
-pub use everyday::{TimeOfDay, free_port};
+pub use everyday::{TimeOfDay, free_ports};
 pub use host::LocalBackend;
 
 impl Backend for LocalBackend {

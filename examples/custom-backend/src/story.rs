@@ -11,7 +11,7 @@ use ala_promote_core::config::{Overrides, Settings, prepare_state_dir};
 use ala_promote_core::domain::{Actor, EnvironmentName, Outcome, Request, Verb};
 use ala_promote_core::engine::Engine;
 use ala_promote_core::ledger::{FileLedger, FileLedgerOptions, Journal, LedgerId};
-use ala_promote_custom_backend::{LocalBackend, TimeOfDay, free_port};
+use ala_promote_custom_backend::{LocalBackend, TimeOfDay, free_ports};
 
 /// The settings of ala-promote know nothing of this backend, and need not.
 const CONFIG: &str = r#"
@@ -54,7 +54,7 @@ struct Town<'a> {
 
 impl<'a> Town<'a> {
     fn new(home: &'a Path) -> Result<Self, Box<dyn Error>> {
-        let ports = [free_port()?, free_port()?];
+        let ports = free_ports()?;
         for (stage, port) in ENVIRONMENTS.into_iter().zip(ports) {
             std::fs::create_dir(home.join(stage))?;
             let stack = serde_json::json!({ "services": { "web": {

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use ala_promote_testkit::free_port;
 
 use crate::EngineEnv;
 use crate::engine::text;
@@ -251,15 +252,7 @@ impl Drop for Sample {
 impl Ports {
     /// Ports that nobody on this host listens on now.
     fn free() -> io::Result<Self> {
-        // All are held at once, so that they differ.
-        let bind = || TcpListener::bind(("127.0.0.1", 0));
-        let (http, tls, api, database) = (bind()?, bind()?, bind()?, bind()?);
-        Ok(Self {
-            http: http.local_addr()?.port(),
-            tls: tls.local_addr()?.port(),
-            api: api.local_addr()?.port(),
-            database: database.local_addr()?.port(),
-        })
+        Ok(Self { http: free_port()?, tls: free_port()?, api: free_port()?, database: free_port()? })
     }
 
     /// Puts them where a Compose file maps a port without a variable.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ala_promote_core::backend::{BackendErrorKind, Call, CancelToken};
 use ala_promote_core::domain::{ImageReference, PortMapping, Render, StackChange, StackRef};
+use ala_promote_testkit::free_port;
 
 use super::{Folder, composes, default_compose, environment, is_v1};
 use crate::compose::Compose;
@@ -300,7 +301,7 @@ async fn orphans_are_left_alone_whatever_the_env_file_says() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_a_conflict() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port().unwrap();
     let file = format!(
         "services:\n  a: &a\n    image: NAME-a:1\n    build: ./app\n    stop_grace_period: 0s\n    ports: ['{port}:80']\n  b: *a\n"
     );
@@ -315,8 +316,7 @@ async fn a_port_that_is_taken_is_a_conflict() {
 
 #[tokio::test]
 async fn a_dropped_port_is_not_asked_for_and_nothing_else_differs() {
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (inherited, own) = (free(), free());
+    let (inherited, own) = (free_port().unwrap(), free_port().unwrap());
     let file = format!(
         "services:\n  a:\n    image: NAME-a:1\n    build: ./app\n    stop_grace_period: 0s\n    \
          environment: [VERSION=1e5, 'MONEY=$$5', 'TEXT=${{TEXT}}']\n    ports: ['{inherited}:80', '{own}:80']\n"
@@ -348,8 +348,7 @@ async fn a_dropped_port_is_not_asked_for_and_nothing_else_differs() {
 
 #[tokio::test]
 async fn a_moved_port_and_a_renamed_container_leave_the_name_to_its_networks() {
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (taken, to) = (free(), free());
+    let (taken, to) = (free_port().unwrap(), free_port().unwrap());
     let file = format!(
         "services:\n  a:\n    image: NAME-a:1\n    build: ./app\n    stop_grace_period: 0s\n    \
          container_name: NAME-fixed\n    ports: ['127.0.0.1:{taken}:80']\n"

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use ala_promote_core::backend::{Builder as _, Call, Stacks as _};
 use ala_promote_core::config::{Overrides, Settings};
 use ala_promote_core::domain::{HealthTarget, PortMapping, StackRef};
-use ala_promote_custom_backend::{LocalBackend, TimeOfDay, free_port};
+use ala_promote_custom_backend::{LocalBackend, TimeOfDay};
 use ala_promote_testkit::conformance::{Accident, Claim, Fixture, Guard, Subject, run_all};
+use ala_promote_testkit::free_port;
 use async_trait::async_trait;
 
 /// What this backend says that it can do.
