@@ -31,8 +31,17 @@ pub(crate) enum Access {
 
 /// The settings of the folder that is meant.
 pub(crate) fn settings(app: &App, options: &Options) -> Result<Settings, CliError> {
+    settings_if(app, options, None)
+}
+
+/// The same, if the config file said this.
+pub(crate) fn settings_if(
+    app: &App,
+    options: &Options,
+    config_text: Option<String>,
+) -> Result<Settings, CliError> {
     let dir = find_dir(options.dir.as_deref(), &app.working_dir, options.called.as_deref())?;
-    let overrides = Overrides { stack: options.stack.clone(), ..Overrides::default() };
+    let overrides = Overrides { stack: options.stack.clone(), config_text, ..Overrides::default() };
     Ok(Settings::load(&dir, &app.environment, &overrides)?)
 }
 

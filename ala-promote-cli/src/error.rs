@@ -1,7 +1,7 @@
 //! Why a command did not do what it was asked to.
 
 use ala_promote_core::backend::BackendError;
-use ala_promote_core::config::SettingsError;
+use ala_promote_core::config::{ConfigLine, SettingsError};
 use ala_promote_core::engine::EngineError;
 use ala_promote_core::ledger::LedgerError;
 use ala_promote_core::plan::Refusal;
@@ -34,6 +34,14 @@ impl CliError {
         match self {
             Self::Engine(EngineError::Refused(refusal)) => Some(refusal),
             _ => None,
+        }
+    }
+
+    /// Lines of the config of which one is meant; which, only people know.
+    pub(crate) fn choices(&self) -> &[ConfigLine] {
+        match self {
+            Self::Engine(EngineError::Backend(error)) => error.choices(),
+            _ => &[],
         }
     }
 

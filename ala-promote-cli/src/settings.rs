@@ -82,6 +82,7 @@ pub(crate) struct Init {
     pub(crate) defaults: bool,
     pub(crate) scripts: bool,
     pub(crate) force: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// A deployment.

@@ -87,7 +87,8 @@ enum Verb {
     },
     /// Look at all that a deployment needs: engine, files, permissions, disk, clock, Git. Example: ala-promote doctor
     Doctor,
-    /// Show what this folder means, and write that down as ala-promote.toml. Example: ala-promote init --scripts
+    /// Show what this folder means and what mends it, and write that into ala-promote.toml. Example: ala-promote init
+    /// --scripts
     Init {
         /// Ask nothing
         #[arg(long)]
@@ -95,9 +96,12 @@ enum Verb {
         /// Write the four scripts too, as wrappers that can be committed
         #[arg(long)]
         scripts: bool,
-        /// Put files aside that are in the way, as NAME.before-ala-promote
+        /// Put scripts aside that are in the way, as NAME.before-ala-promote
         #[arg(long)]
         force: bool,
+        /// Show what would be written, and write nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Print the JSON Schema of ala-promote.toml, for editors. Example: ala-promote schema > ala-promote.schema.json
     Schema,
@@ -166,7 +170,9 @@ impl Verb {
             Self::History { verify, limit } => Command::History { verify, limit },
             Self::Recover { new_ledger } => Command::Recover { new_ledger },
             Self::Doctor => Command::Doctor,
-            Self::Init { defaults, scripts, force } => Command::Init(Init { defaults, scripts, force }),
+            Self::Init { defaults, scripts, force, dry_run } => {
+                Command::Init(Init { defaults, scripts, force, dry_run })
+            }
             Self::Schema => Command::Schema,
             Self::Version => Command::Version,
         })

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use ala_promote_core::config::ConfigLine;
+use ala_promote_core::plan::Finding;
+
 use super::{problem, text};
 use crate::init::Found;
 
@@ -25,4 +28,22 @@ pub(crate) fn text(found: &Found, dir: &Path) -> String {
         lines.push_str(&format!("   database: {}\n", databases.join(", ")));
     }
     lines + &problem::findings(&found.to_mend, "To mend")
+}
+
+/// What stands in the way without the lines that are shown, and no more with them.
+pub(crate) fn mended(findings: &[Finding]) -> String {
+    let mut lines = String::from("Mended by the lines below:");
+    for finding in findings {
+        lines.push_str(&format!("\n   {} [{}]", finding.reason, finding.gate));
+    }
+    lines
+}
+
+/// Asks for the number of one of several lines of the config.
+pub(crate) fn question(problem: &str, choices: &[ConfigLine]) -> String {
+    let mut lines = format!("{}:\n", text::capitalised(problem));
+    for (index, line) in choices.iter().enumerate() {
+        lines.push_str(&format!("   {}  {}\n", index + 1, line.as_choice()));
+    }
+    lines + &format!("Which is meant: 1 to {}? (empty: decide later) ", choices.len())
 }

@@ -65,7 +65,14 @@ fn chain(error: &CliError) -> Vec<String> {
 
 /// All that gates found: why, what was seen, what to do.
 fn refused(refusal: &Refusal) -> String {
-    findings(&refusal.findings, "Refused")
+    let lines = findings(&refusal.findings, "Refused");
+    let mut mends = refusal.findings.iter().flat_map(|finding| &finding.config);
+    match mends.any(|line| line.if_so.is_none()) {
+        true => {
+            lines + "   → `ala-promote init` writes such lines into ala-promote.toml (--dry-run shows them)\n"
+        }
+        false => lines,
+    }
 }
 
 /// The same under another word.

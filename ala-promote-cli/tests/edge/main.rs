@@ -9,6 +9,8 @@ mod disk;
 #[path = "../e2e/engines.rs"]
 mod engines;
 #[cfg(test)]
+mod first_day;
+#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod stack;

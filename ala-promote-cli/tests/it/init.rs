@@ -1,6 +1,6 @@
 //! The first day.
 
-use ala_promote_testkit::memory::State;
+use ala_promote_testkit::memory::{EnvironmentEditor, State};
 
 use super::world::{Terminal, World};
 
@@ -40,8 +40,68 @@ async fn nothing_is_overwritten() {
     assert_eq!(std::fs::read_to_string(aside).unwrap(), "the old script");
     let wrapper = std::fs::read_to_string(world.dir().join("rollback")).unwrap();
     assert_eq!(wrapper.lines().count(), 2, "{wrapper}");
+    let before = config(&world);
     let ran = world.run("ala-promote init").await;
-    assert!(ran.err.contains("deployment: ala-promote.toml\n"), "{}", ran.screen);
+    assert_eq!(ran.code, 0, "{}", ran.screen);
+    assert!(ran.screen.contains("ala-promote.toml has nothing to be added"), "{}", ran.screen);
+    assert_eq!(config(&world), before);
+}
+
+/// The sample, where both environments ask for one port and one container name.
+fn in_one_another_s_way() -> World {
+    let world = World::sample();
+    for environment in ["production", "staging"] {
+        let edit = |e: &mut EnvironmentEditor| {
+            e.service("frontend").port(9999, 81).container_name("web");
+        };
+        world.backend.edit(environment, edit).unwrap();
+    }
+    world
+}
+
+#[tokio::test]
+async fn what_takes_nothing_for_granted_is_mended() {
+    let world = in_one_another_s_way();
+    let refused = world.run("ala-promote plan deploy staging").await;
+    assert_eq!(refused.code, 3, "{}", refused.screen);
+    assert!(refused.err.contains("`ala-promote init` writes such lines"), "{}", refused.screen);
+    let ran = world.run("ala-promote init").await;
+    assert_eq!(ran.code, 0, "{}", ran.screen);
+    insta::assert_snapshot!("mended", ran.screen);
+    insta::assert_snapshot!("mended_config", config(&world));
+    let ran = world.run("ala-promote plan deploy staging").await;
+    assert_eq!(ran.code, 0, "{}", ran.screen);
+}
+
+#[tokio::test]
+async fn a_config_that_is_there_is_added_to() {
+    let world = in_one_another_s_way();
+    let ours = "# Ours.\n[health] # why\nwindow = \"5s\"\n";
+    std::fs::write(world.dir().join("ala-promote.toml"), ours).unwrap();
+    let shown = world.run("ala-promote init --dry-run").await;
+    assert_eq!((shown.code, config(&world).as_str()), (0, ours), "{}", shown.screen);
+    let line = "beside = { container_suffix = \"-staging\", port_offset = 10000 }";
+    assert!(shown.out.contains(&format!("\n+{line}\n")), "{}", shown.screen);
+    let ran = world.run("ala-promote init").await;
+    assert_eq!(ran.code, 0, "{}", ran.screen);
+    assert_eq!(config(&world), format!("{ours}\n[environments.staging]\n{line}\n"));
+    assert_eq!(world.run("ala-promote plan deploy staging").await.code, 0);
+}
+
+#[tokio::test]
+async fn what_only_people_know_is_left_to_them() {
+    let world = World::sample();
+    world
+        .backend
+        .edit("staging", |e| {
+            e.service("frontend").build_setting("args.STAGE", "staging");
+        })
+        .unwrap();
+    let ran = world.run("ala-promote init").await;
+    assert_eq!(ran.code, 0, "{}", ran.screen);
+    assert!(ran.out.contains("To mend: ") && ran.out.contains("built_differently"), "{}", ran.screen);
+    assert!(ran.out.contains("To mend first: 1"), "{}", ran.screen);
+    assert!(!config(&world).contains("built_differently"), "{}", config(&world));
 }
 
 #[tokio::test]
@@ -62,7 +122,7 @@ async fn a_database_that_is_not_found_is_asked_for_at_a_terminal_only() {
     let person = Terminal::slow(asked.backend.clock(), "it is \"managed\"\n");
     let ran = asked.run_with("ala-promote init", person).await;
     assert!(ran.screen.contains("Why is no backup needed?"), "{}", ran.screen);
-    assert!(config(&asked).contains("none = \"it is \\\"managed\\\"\"\n"), "{}", config(&asked));
+    assert!(config(&asked).contains("none = 'it is \"managed\"'\n"), "{}", config(&asked));
     for line in ["ala-promote init --defaults", "ala-promote init --no-input"] {
         let world = world();
         let person = Terminal::slow(world.backend.clock(), "x\n");

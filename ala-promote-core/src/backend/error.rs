@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::config::ConfigLine;
+
 /// What a port method answers with.
 pub type BackendResult<T> = Result<T, BackendError>;
 
@@ -14,6 +16,7 @@ pub struct BackendError {
     what: String,
     detail: String,
     hint: Option<String>,
+    choices: Box<[ConfigLine]>,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -44,13 +47,27 @@ impl BackendError {
     /// Says what was tried and what came back. `detail` must hold no secret.
     #[must_use]
     pub fn new(kind: BackendErrorKind, what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), detail: detail.into(), hint: None, source: None }
+        Self {
+            kind,
+            what: what.into(),
+            detail: detail.into(),
+            hint: None,
+            choices: Box::default(),
+            source: None,
+        }
     }
 
     /// Adds what to do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds lines of `ala-promote.toml` of which one is meant; which, only people know.
+    #[must_use]
+    pub fn with_choices(mut self, choices: Vec<ConfigLine>) -> Self {
+        self.choices = choices.into();
         self
     }
 
@@ -71,6 +88,12 @@ impl BackendError {
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// Lines of `ala-promote.toml` of which one is meant.
+    #[must_use]
+    pub fn choices(&self) -> &[ConfigLine] {
+        &self.choices
     }
 
     /// Whether the same call may succeed a moment later with nothing mended.

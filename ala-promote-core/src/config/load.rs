@@ -41,6 +41,8 @@ pub struct Overrides {
     pub state_dir: Option<PathBuf>,
     /// Where published ports answer: a host name or an IP address.
     pub engine_address: Option<String>,
+    /// What the config file would say, in the place of what it says.
+    pub config_text: Option<String>,
 }
 
 impl Settings {
@@ -57,7 +59,10 @@ impl Settings {
         check_folder(dir)?;
         let dir = absolute(dir, Path::new("."));
         let stack = overrides.stack.as_deref();
-        let source = stacks::read(&dir, stack)?;
+        let source = match &overrides.config_text {
+            Some(text) => Source::of(&dir.join(stacks::config_file(stack)), text),
+            None => stacks::read(&dir, stack)?,
+        };
         let config = source.parse()?;
         let state_dir = state_dir(&source, &dir, &config, overrides)?;
         stacks::check_apart(&source, &dir, stack, &config, &state_dir)?;

@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod folder;
 mod hooks;
+mod line;
 mod load;
 mod nearest;
 mod paths;
@@ -25,6 +26,7 @@ mod value;
 pub use conventions::{CONFIG_FILE, env_file_names, env_template, named_compose_files};
 pub use error::{Looked, Place, SettingsError, SettingsErrorKind};
 pub use folder::find_dir;
+pub use line::{ConfigLine, ConfigValue, UnwritableConfig};
 pub use load::{ENGINE_ADDRESS_VARIABLE, Overrides};
 pub(crate) use nearest::nearest;
 pub use schema::CONFIG_SCHEMA;
@@ -33,4 +35,5 @@ pub use settings::{
     EnvironmentSettings, HealthSettings, HookSettings, HookedVerb, IsolationSettings, Retention,
     ServiceSettings, Settings,
 };
+pub use stacks::config_file;
 pub use state::{StateDir, prepare_state_dir};

@@ -59,7 +59,12 @@ impl Source {
 
     /// What stands in the place of a file that is not there.
     pub(super) fn empty(path: &Path) -> Self {
-        Self { path: path.to_owned(), text: String::new() }
+        Self::of(path, "")
+    }
+
+    /// What a file of that name would say.
+    pub(super) fn of(path: &Path, text: &str) -> Self {
+        Self { path: path.to_owned(), text: text.to_owned() }
     }
 
     fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, SettingsError> {

@@ -20,7 +20,8 @@ const AROUND: (&str, &str) = ("ala-promote.", ".toml");
 const LONGEST: usize = 40;
 
 /// The config file of a stack: `ala-promote.toml`, or `ala-promote.NAME.toml`.
-pub(super) fn config_file(stack: Option<&str>) -> String {
+#[must_use]
+pub fn config_file(stack: Option<&str>) -> String {
     stack.map_or_else(|| CONFIG_FILE.to_owned(), |name| format!("{}{name}{}", AROUND.0, AROUND.1))
 }
 

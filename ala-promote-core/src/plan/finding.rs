@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::ConfigLine;
+
 /// What a gate found: why, the evidence, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -19,6 +21,9 @@ pub struct Finding {
     /// What to do about it, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mend: Vec<String>,
+    /// Those of them that are lines of `ala-promote.toml`, for programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub config: Vec<ConfigLine>,
 }
 
 /// Whether an operation may start.
@@ -46,7 +51,14 @@ impl Finding {
     }
 
     fn new(gate: &str, severity: Severity, reason: String) -> Self {
-        Self { gate: gate.to_owned(), severity, reason, evidence: Vec::new(), mend: Vec::new() }
+        Self {
+            gate: gate.to_owned(),
+            severity,
+            reason,
+            evidence: Vec::new(),
+            mend: Vec::new(),
+            config: Vec::new(),
+        }
     }
 
     /// Adds a line of evidence.
@@ -60,6 +72,16 @@ impl Finding {
     #[must_use]
     pub fn mend(mut self, line: impl Into<String>) -> Self {
         self.mend.push(line.into());
+        self
+    }
+
+    /// Adds lines of one table of `ala-promote.toml`, in this sentence: `or move staging's`.
+    #[must_use]
+    pub fn mend_in_config(mut self, sentence: &str, lines: impl Into<Vec<ConfigLine>>) -> Self {
+        let lines = lines.into();
+        let shown = ConfigLine::together(&lines).unwrap_or_default();
+        self.mend.push(format!("{sentence}, in ala-promote.toml: {shown}"));
+        self.config.extend(lines);
         self
     }
 

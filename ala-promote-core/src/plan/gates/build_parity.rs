@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::lines::seen_in_both;
+use crate::config::ConfigLine;
 use crate::domain::{BuildSpec, Render, Request, ServiceName, Verb};
 use crate::plan::pairing::promoted_services;
 use crate::plan::{Finding, ObservedEnvironment, PlanInput, Severity};
@@ -101,14 +102,15 @@ fn with_mend(finding: Finding, keys: &[String], building: &Render, target: &Obse
     if !keys.iter().all(|key| may_differ(key)) {
         return finding;
     }
-    let reasons: Vec<_> = keys.iter().map(|key| format!("\"{key}\" = \"…\"")).collect();
-    finding.mend(format!(
-        "or, if what is built for {} is right for {} too, say why in ala-promote.toml: [isolation] \
-         built_differently = {{ {} }}",
-        building.stack.environment,
-        target.render.stack.environment,
-        reasons.join(", ")
-    ))
+    let is_right = format!(
+        "what is built for {} is right for {} too",
+        building.stack.environment, target.render.stack.environment
+    );
+    let line = |key: &String| {
+        ConfigLine::new(&["isolation", "built_differently"], key, "…").if_so(format!("if {is_right}"))
+    };
+    let lines: Vec<ConfigLine> = keys.iter().map(line).collect();
+    finding.mend_in_config(&format!("or, if {is_right}, say why"), lines)
 }
 
 fn may_differ(key: &str) -> bool {

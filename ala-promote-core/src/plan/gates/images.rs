@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::lines::seen_in;
+use crate::config::ConfigLine;
 use crate::domain::{ImageReference, Render, ServiceName, Verb};
 use crate::plan::pairing::{PromotedService, is_pulled, likely_builder, promoted_services, unpaired};
 use crate::plan::{Finding, PlanInput};
@@ -31,7 +32,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
                 "or, if they are built elsewhere, an `image:` whose tag comes from the env file: staging in the one, \
                  production in the other",
             )
-            .mend(format!("or list those that are yours in ala-promote.toml: {}", listed(input, &target.render))),
+            .mend(format!("or list those that are yours, in ala-promote.toml: {}", listed(input, &target.render))),
         );
     }
     findings.extend(left_out.into_iter().map(|service| not_promoted(input, &target.render, service)));
@@ -96,13 +97,13 @@ fn not_promoted(input: &PlanInput<'_>, render: &Render, service: &ServiceName) -
     let likely = render.services.get(service).and_then(|spec| likely_builder(input, service, spec));
     let finding =
         Finding::refuse(GATE, format!("no service of {from} is known to build the image of {service}"));
+    let builder = likely.map_or("NAME", ServiceName::as_str);
+    let map = ConfigLine::new(&["environments", environment.as_str(), "map"], builder, service.as_str());
+    let stays = ConfigLine::new(&["services", service.as_str()], "promoted", false);
     seen_in(finding, render, &format!("services.{service}.build"))
         .seen(format!("{from} builds: {}", builders.join(", ")))
-        .mend(format!(
-            "say which it is in ala-promote.toml: [environments.{environment}] map = {{ {} = \"{service}\" }}",
-            likely.map_or("NAME", ServiceName::as_str)
-        ))
-        .mend(format!("or that it is not promoted: [services.{service}] promoted = false"))
+        .mend_in_config("say which it is", [map.if_so(format!("if {builder} builds what {service} runs"))])
+        .mend_in_config("or that it is not promoted", [stays.if_so(format!("if {service} is not promoted"))])
 }
 
 fn builds_for(builder: &PromotedService<'_>, p: &PromotedService<'_>) -> bool {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::lines::seen_in_both;
+use crate::config::{ConfigLine, ConfigValue};
 use crate::domain::{ImageReference, PortMapping, Render, Resource, ServiceName, StackChange, Verb};
 use crate::plan::changes::contested_images;
 use crate::plan::ports::{collide, wanted_ports};
@@ -77,8 +78,8 @@ fn same_container_names(input: &PlanInput<'_>, ra: &Render, rb: &Render) -> Opti
         seen_at(finding, "container_name", (ra, ours), (rb, theirs))
     });
     let finding = finding.mend("give each a container_name of its own, or none");
-    let key = |moved: &Render| Some(format!("container_suffix = \"-{}\"", moved.stack.environment));
-    Some(or_beside(finding, input, (ra, rb), key))
+    let value = |moved: &Render| Some(format!("-{}", moved.stack.environment).into());
+    Some(or_beside(finding, input, (ra, rb), "container_suffix", value))
 }
 
 fn container_names(render: &Render) -> BTreeMap<&str, &ServiceName> {
@@ -105,8 +106,8 @@ fn same_ports(input: &PlanInput<'_>, ra: &Render, rb: &Render) -> Option<Finding
     });
     let finding = finding
         .mend("publish other ports in one of them; Compose appends an overlay's `ports` to the base's");
-    let key = |moved: &Render| Some(format!("port_offset = {}", free_offset(input, moved)?));
-    Some(or_beside(finding, input, (ra, rb), key))
+    let value = |moved: &Render| Some(free_offset(input, moved)?.into());
+    Some(or_beside(finding, input, (ra, rb), "port_offset", value))
 }
 
 /// Adds where both say it; the key alone where no file is known to.
@@ -123,7 +124,8 @@ fn or_beside(
     finding: Finding,
     input: &PlanInput<'_>,
     (a, b): (&Render, &Render),
-    key: impl Fn(&Render) -> Option<String>,
+    key: &str,
+    value: impl Fn(&Render) -> Option<ConfigValue>,
 ) -> Finding {
     let is_protected = |render: &Render| {
         input.settings.environments.get(&render.stack.environment).is_some_and(|e| e.protected)
@@ -134,9 +136,10 @@ fn or_beside(
         (true, true) if is_moved(b) => b,
         _ => a,
     };
-    let Some(key) = key(moved) else { return finding };
+    let Some(value) = value(moved) else { return finding };
     let name = &moved.stack.environment;
-    finding.mend(format!("or move {name}'s, in ala-promote.toml: [environments.{name}] beside = {{ {key} }}"))
+    let line = ConfigLine::new(&["environments", name.as_str(), "beside"], key, value);
+    finding.mend_in_config(&format!("or move {name}'s"), [line])
 }
 
 /// An offset by which all ports that another environment has too come to lie where none has any.
@@ -179,8 +182,8 @@ fn same_images(input: &PlanInput<'_>, a: &Render, b: &Render) -> Vec<Finding> {
         };
         let finding = seen_in_both(finding, (a, &uses(a)), (b, &uses(b)))
             .mend(format!("set `image:` in the overlay, such as {}:staging", reference.repository()));
-        let key = |moved: &Render| Some(format!("image_suffix = \"-{}\"", moved.stack.environment));
-        or_beside(finding, input, (a, b), key)
+        let value = |moved: &Render| Some(format!("-{}", moved.stack.environment).into());
+        or_beside(finding, input, (a, b), "image_suffix", value)
     };
     contested_images(input.settings, a, b).iter().map(moved).collect()
 }
@@ -219,10 +222,11 @@ fn same_networks(a: &Render, b: &Render, on_purpose: &BTreeSet<String>) -> Vec<F
             )
             .seen(keys)
             .mend("give each a network of its own")
-            .mend(format!(
-                "or, if nothing on it is called by these names, say so in ala-promote.toml: [isolation] \
-                 shared_networks = [\"{name}\"]"
-            ))
+            .mend_in_config(
+                "or, if nothing on it is called by these names, say so",
+                [ConfigLine::new(&["isolation"], "shared_networks", vec![name])
+                    .if_so("if nothing on it is called by these names")],
+            )
         })
         .collect()
 }
@@ -316,10 +320,14 @@ fn foreign_env_files(a: &Render, b: &Render) -> Option<Finding> {
     let finding = a.stack.env_file.iter().fold(finding, |finding, own| {
         let (own, theirs) = (name(own), name(theirs));
         finding
-            .mend(format!(
-                "say in ala-promote.toml what is read in its place: [environments.{ours}] beside = {{ env_files = \
-                 {{ \"{theirs}\" = \"{own}\" }} }}"
-            ))
+            .mend_in_config(
+                "say what is read in its place",
+                [ConfigLine::new(
+                    &["environments", ours.as_str(), "beside", "env_files"],
+                    &theirs,
+                    own.as_str(),
+                )],
+            )
             .mend(format!("or write `env_file: ${{ENV_FILE:-{theirs}}}` there, and ENV_FILE={own} in {own}"))
     });
     Some(finding.mend("or replace `env_file:` by `environment:` with the variables that the service needs"))

@@ -4,6 +4,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::lines::seen_in;
+use crate::config::ConfigLine;
 use crate::domain::{ServiceSpec, Verb, is_source_file};
 use crate::plan::pairing::promoted_services;
 use crate::plan::{Finding, PlanInput, Severity};
@@ -34,7 +35,10 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
                 Some(reason) => Finding::note(GATE, format!("{what}, by the config: {reason}")),
                 None => Finding::refuse(GATE, format!("{what}, not what its image holds"))
                     .mend(format!("take the mount out of services.{service}.volumes: the image has the code"))
-                    .mend("or say why in ala-promote.toml: [isolation] mounted_code = \"…\""),
+                    .mend_in_config(
+                        "or say why",
+                        [ConfigLine::new(&["isolation"], "mounted_code", "…").if_so("if there is a reason")],
+                    ),
             };
             let finding = seen_in(finding, &target.render, &format!("services.{service}.volumes"));
             findings.push(finding.seen(format!("mounted: {}", bind.display())));

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::ComposeFiles;
+use crate::config::{ComposeFiles, ConfigLine};
 use crate::domain::{Places, Render, ServiceName, StackChange, located};
 use crate::plan::{Finding, PlanInput};
 
@@ -73,10 +73,11 @@ fn files_to_say(input: &PlanInput<'_>) -> Option<Finding> {
     settings.beside.as_ref()?;
     let name = &settings.name;
     let files = &input.target()?.render.stack.files;
-    let names = files.iter().filter_map(|file| Some(format!("\"{}\"", file.file_name()?.to_string_lossy())));
+    let names: Vec<String> =
+        files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned())).collect();
     let finding = Finding::refuse(GATE, format!("{name} has `beside`, but does not say its files"));
-    let names = names.collect::<Vec<_>>().join(", ");
-    Some(finding.mend(format!("write in ala-promote.toml: [environments.{name}] files = [{names}]")))
+    let line = ConfigLine::new(&["environments", name.as_str()], "files", names);
+    Some(finding.mend_in_config("write them", [line]))
 }
 
 fn note(reason: String, changes: &[&StackChange], places: &Places) -> Option<Finding> {

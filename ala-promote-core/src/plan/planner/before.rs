@@ -6,7 +6,7 @@ use super::draft::health_target;
 use super::{release, unusable};
 use crate::domain::{HealthVerdict, Release, ReleaseImage, ReleaseKind, ServiceName};
 use crate::plan::pairing::PromotedService;
-use crate::plan::{Before, ContainerBefore, Finding, ObservedEnvironment, PlanInput};
+use crate::plan::{Before, ContainerBefore, Finding, ObservedEnvironment, PlanInput, Refusal};
 
 /// Looks at the services that may change.
 pub(super) fn look(
@@ -14,7 +14,7 @@ pub(super) fn look(
     target: &ObservedEnvironment,
     promoted: &[PromotedService<'_>],
     services: &[ServiceName],
-) -> Result<Before, Finding> {
+) -> Result<Before, Refusal> {
     let mut containers: Vec<ContainerBefore> = target
         .containers
         .iter()
@@ -75,7 +75,7 @@ fn release_that_runs(
     input: &PlanInput<'_>,
     target: &ObservedEnvironment,
     promoted: &[PromotedService<'_>],
-) -> Result<Option<Release>, Finding> {
+) -> Result<Option<Release>, Refusal> {
     let images = running_images(target, promoted);
     if images.is_empty() {
         return Ok(None);
@@ -90,7 +90,8 @@ fn release_that_runs(
             format!("the image that {service} runs is gone from the engine"),
         )
         .seen("a rollback could not bring it back")
-        .mend(format!("docker commit the container of {service}, or start it from an image that exists")));
+        .mend(format!("docker commit the container of {service}, or start it from an image that exists"))
+        .into());
     }
     let tag = release::new_tag(input, ReleaseKind::Adopted)?;
     for image in images.values() {

@@ -7,17 +7,18 @@ use super::{release, unseen, unusable};
 use crate::domain::{ImageReference, PullSource, ReleaseKind, ReleaseTag, ServiceName, StackChange, StepId};
 use crate::plan::pairing::{PromotedService, is_pulled};
 use crate::plan::{
-    Action, Finding, ImageSource, PlanInput, PlannedImage, PlannedRelease, PullTarget, StageKind, StepClass,
+    Action, Finding, ImageSource, PlanInput, PlannedImage, PlannedRelease, PullTarget, Refusal, StageKind,
+    StepClass,
 };
 
 pub(super) fn draft<'a>(
     input: &'a PlanInput<'a>,
     build: bool,
     keep_failed: bool,
-) -> Result<Draft<'a>, Finding> {
+) -> Result<Draft<'a>, Refusal> {
     let mut draft = Draft::new(input)?;
     if let Some(finding) = not_on_protected(&draft, build, keep_failed) {
-        return Err(finding);
+        return Err(finding.into());
     }
     draft.keep_failed = keep_failed;
 
@@ -90,7 +91,7 @@ pub(super) fn keep_old(
 
 /// The services to build, each with a reference that only this operation uses. Of several that build one repository,
 /// the first by name does it.
-fn build_references(draft: &Draft<'_>) -> Result<BTreeMap<ServiceName, ImageReference>, Finding> {
+fn build_references(draft: &Draft<'_>) -> Result<BTreeMap<ServiceName, ImageReference>, Refusal> {
     let mut targets: BTreeMap<ServiceName, ImageReference> = BTreeMap::new();
     for promoted in draft.promoted.iter().filter(|p| p.spec.build.is_some()) {
         let tag = format!("ala-promote-{}", draft.input.operation);
@@ -130,7 +131,7 @@ fn is_borrowed(draft: &Draft<'_>, p: &PromotedService<'_>) -> bool {
 }
 
 /// The name that only this release has.
-fn own_reference(p: &PromotedService<'_>, tag: &ReleaseTag) -> Result<ImageReference, Finding> {
+fn own_reference(p: &PromotedService<'_>, tag: &ReleaseTag) -> Result<ImageReference, Refusal> {
     p.reference.with_tag(tag.as_str()).map_err(|e| unusable("the release's tag can't be set", &e))
 }
 
@@ -141,7 +142,7 @@ fn give_back<'s>(
     tag: &ReleaseTag,
     pull_step: &StepId,
     pulled_by: impl Fn(&ImageReference) -> Option<&'s ServiceName>,
-) -> Result<(), Finding> {
+) -> Result<(), Refusal> {
     let (mut kept, mut given) = (BTreeMap::new(), BTreeMap::new());
     for p in draft.promoted.iter().filter(|p| is_borrowed(draft, p)) {
         let reference = in_registry(draft, p);
@@ -168,7 +169,7 @@ fn give_back<'s>(
 fn made_images(
     draft: &mut Draft<'_>,
     tag: &ReleaseTag,
-) -> Result<BTreeMap<ServiceName, PlannedImage>, Finding> {
+) -> Result<BTreeMap<ServiceName, PlannedImage>, Refusal> {
     let pulled = pull_targets(draft);
     let pull_step = draft.upcoming_id();
     draft.pull(pulled.clone());
@@ -206,14 +207,14 @@ fn made_images(
     Ok(images)
 }
 
-fn tagged_images(draft: &Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedImage>, Finding> {
+fn tagged_images(draft: &Draft<'_>) -> Result<BTreeMap<ServiceName, PlannedImage>, Refusal> {
     let planned =
         |promoted: &PromotedService<'_>| Ok((promoted.service.clone(), tagged(draft, promoted.reference)?));
     draft.promoted.iter().map(planned).collect()
 }
 
 /// The image that a reference names now. Its registry's digest is known where a release had the same image.
-fn tagged(draft: &Draft<'_>, reference: &ImageReference) -> Result<PlannedImage, Finding> {
+fn tagged(draft: &Draft<'_>, reference: &ImageReference) -> Result<PlannedImage, Refusal> {
     let found = draft.input.observed.references.get(reference);
     let identity = found.cloned().ok_or_else(|| unseen(&format!("an image named {reference}")))?;
     let mut known = draft.input.view.releases.values().flat_map(|release| release.images.values());

@@ -11,7 +11,7 @@ use crate::domain::{
 use crate::plan::pairing::{PromotedService, promoted_services};
 use crate::plan::{
     Action, Before, Finding, ImageSource, ObservedEnvironment, PLAN_FORMAT, Plan, PlanInput, PlannedRelease,
-    PullTarget, Stage, StageKind, Step, StepClass,
+    PullTarget, Refusal, Stage, StageKind, Step, StepClass,
 };
 
 /// What all operations need to know, and the stages so far.
@@ -31,7 +31,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(input: &'a PlanInput<'a>) -> Result<Self, Finding> {
+    pub(super) fn new(input: &'a PlanInput<'a>) -> Result<Self, Refusal> {
         let name = &input.request.environment;
         let environment = input.environment().ok_or_else(|| unseen(&format!("environment {name}")))?;
         let target = input.target().ok_or_else(|| unseen(&format!("environment {name}")))?;
@@ -85,7 +85,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Keeps what runs from being lost: how its containers are made, and its images by tags of their own.
-    pub(super) fn pin(&mut self) -> Result<(), Finding> {
+    pub(super) fn pin(&mut self) -> Result<(), Refusal> {
         let services = self.swapped();
         self.before = before::look(self.input, self.target, &self.promoted, &services)?;
         let mut steps = vec![(
@@ -100,7 +100,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Tags of a release's own on its images, where they are missing.
-    pub(super) fn pins(&self, release: &Release) -> Result<Vec<(String, Action)>, Finding> {
+    pub(super) fn pins(&self, release: &Release) -> Result<Vec<(String, Action)>, Refusal> {
         let mut steps = Vec::new();
         for image in release.images.values() {
             let reference =

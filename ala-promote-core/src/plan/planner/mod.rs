@@ -91,15 +91,16 @@ pub(crate) fn health_targets(input: &PlanInput<'_>) -> Vec<HealthTarget> {
 }
 
 /// Says that something the planner relies on was not seen.
-fn unseen(what: &str) -> Finding {
+fn unseen(what: &str) -> Refusal {
     Finding::refuse("observation", format!("{what} was not seen"))
         .mend("run the command again; if it stays, report it")
+        .into()
 }
 
-fn unusable(what: &str, error: &dyn std::fmt::Display) -> Finding {
-    Finding::refuse("names", format!("{what}: {error}")).mend("rename it in the Compose files")
+fn unusable(what: &str, error: &dyn std::fmt::Display) -> Refusal {
+    Finding::refuse("names", format!("{what}: {error}")).mend("rename it in the Compose files").into()
 }
 
-fn release_tag(text: String) -> Result<ReleaseTag, Finding> {
+fn release_tag(text: String) -> Result<ReleaseTag, Refusal> {
     ReleaseTag::new(text).map_err(|e| unusable("the release can't be named", &e))
 }

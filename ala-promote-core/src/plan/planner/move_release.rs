@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::draft::Draft;
 use super::{deploy, unseen, unusable};
 use crate::domain::{PullSource, Release, ServiceName};
-use crate::plan::{Finding, ImageSource, PlannedImage, PlannedRelease, PullTarget, StageKind, StepClass};
+use crate::plan::{ImageSource, PlannedImage, PlannedRelease, PullTarget, Refusal, StageKind, StepClass};
 
 /// Brings back the images of a release that the engine no longer has, where a registry has them by their digest.
 pub(super) fn bring_back(draft: &mut Draft<'_>, release: &Release) {
@@ -21,7 +21,7 @@ pub(super) fn bring_back(draft: &mut Draft<'_>, release: &Release) {
     draft.pull(targets);
 }
 
-pub(super) fn move_to(draft: &mut Draft<'_>, release: &Release) -> Result<(), Finding> {
+pub(super) fn move_to(draft: &mut Draft<'_>, release: &Release) -> Result<(), Refusal> {
     let mut planned = PlannedRelease { images: BTreeMap::new(), ..PlannedRelease::from(release) };
     let mut targets = BTreeMap::new();
     for promoted in &draft.promoted {

@@ -6,14 +6,14 @@ use jiff::SignedDuration;
 
 use super::release_tag;
 use crate::domain::{ImageReference, Release, ReleaseKind, ReleaseTag, StackChange};
-use crate::plan::{Finding, PlanInput};
+use crate::plan::{PlanInput, Refusal};
 
 /// How many seconds a name is moved on for when others of the same second are taken.
 const MOST_IN_ONE_SECOND: i64 = 60;
 
 /// The name of a release that an operation makes or finds; no other has it: of the current second, or of one shortly
 /// after.
-pub(super) fn new_tag(input: &PlanInput<'_>, kind: ReleaseKind) -> Result<ReleaseTag, Finding> {
+pub(super) fn new_tag(input: &PlanInput<'_>, kind: ReleaseKind) -> Result<ReleaseTag, Refusal> {
     let environment = input.request.environment.as_str();
     let is_free = |tag: &ReleaseTag| !input.view.releases.contains_key(tag);
     let at = |seconds| input.now.checked_add(SignedDuration::from_secs(seconds)).ok();

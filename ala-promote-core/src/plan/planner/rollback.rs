@@ -7,11 +7,11 @@ use super::draft::Draft;
 use super::move_release::{bring_back, move_to};
 use crate::domain::{ImageId, ImageReference, Release, ReleaseTag, ServiceName};
 use crate::plan::pairing::{PromotedService, promoted_services};
-use crate::plan::{Finding, PlanInput};
+use crate::plan::{Finding, PlanInput, Refusal};
 
 const GATE: &str = "rollback";
 
-pub(super) fn draft<'a>(input: &'a PlanInput<'a>, to: Option<&ReleaseTag>) -> Result<Draft<'a>, Finding> {
+pub(super) fn draft<'a>(input: &'a PlanInput<'a>, to: Option<&ReleaseTag>) -> Result<Draft<'a>, Refusal> {
     let release = choose(input, to)?;
     let mut draft = Draft::new(input)?;
     draft.pin()?;
@@ -55,7 +55,7 @@ fn problem(input: &PlanInput<'_>, promoted: &[PromotedService<'_>], release: &Re
     })
 }
 
-fn choose(input: &PlanInput<'_>, to: Option<&ReleaseTag>) -> Result<Release, Finding> {
+fn choose(input: &PlanInput<'_>, to: Option<&ReleaseTag>) -> Result<Release, Refusal> {
     let environment = &input.request.environment;
     let choices = choices(input);
     let release = match to {
@@ -66,16 +66,18 @@ fn choose(input: &PlanInput<'_>, to: Option<&ReleaseTag>) -> Result<Release, Fin
         (Some((release, None)), _) => Ok(release.clone()),
         (Some((release, Some(problem))), _) => {
             let finding = Finding::refuse(GATE, format!("{} can't be run: {problem}", release.tag));
-            Err(finding.mend("choose another: ./rollback --list, then ./rollback --to RELEASE"))
+            Err(finding.mend("choose another: ./rollback --list, then ./rollback --to RELEASE").into())
         }
         (None, Some(tag)) => {
             Err(Finding::refuse(GATE, format!("{environment} has no earlier release {tag}"))
-                .mend("see which there are: ./rollback --list"))
+                .mend("see which there are: ./rollback --list")
+                .into())
         }
         (None, None) => {
             Err(Finding::refuse(GATE, format!("{environment} has no earlier release to go back to"))
                 .seen("a release can be gone back to once another one was committed after it")
-                .mend("deploy or promote a release that works"))
+                .mend("deploy or promote a release that works")
+                .into())
         }
     }
 }

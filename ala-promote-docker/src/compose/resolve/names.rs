@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{BackendError, BackendResult};
-use ala_promote_core::config::{ComposeFiles, EnvironmentSettings, named_compose_files};
+use ala_promote_core::config::{
+    ComposeFiles, ConfigLine, ConfigValue, EnvironmentSettings, named_compose_files,
+};
 use ala_promote_core::domain::{ProjectName, StackRef};
 
 use super::overlay::stands_alone;
@@ -177,38 +179,63 @@ fn ambiguous(
     let choices: Vec<Vec<PathBuf>> =
         choices.into_iter().map(|choice| choice.into_iter().cloned().collect()).collect();
     let all: BTreeSet<String> = choices.iter().flatten().map(|path| quoted(environment, path)).collect();
-    Ok(invalid(
+    let error = invalid(
         &what(environment),
         format!(
             "{} could each be of {}, and no container runs that tells which are",
             all.into_iter().collect::<Vec<_>>().join(", "),
             environment.name
         ),
-    )
-    .with_hint(lines_to_choose_from(environment, &choices)))
+    );
+    Ok(one_of_files(error, environment, &choices))
 }
 
-/// What to write where one of several lists of files is meant.
-pub(super) fn lines_to_choose_from(environment: &EnvironmentSettings, choices: &[Vec<PathBuf>]) -> String {
+/// Adds what to write where one of several lists of files is meant.
+pub(super) fn one_of_files(
+    error: BackendError,
+    environment: &EnvironmentSettings,
+    choices: &[Vec<PathBuf>],
+) -> BackendError {
     let line = |choice: &Vec<PathBuf>| {
-        let names: Vec<String> = choice.iter().map(|path| quoted(environment, path)).collect();
-        format!("files = [{}]", names.join(", "))
+        let names: Vec<String> = choice.iter().map(|path| as_named(environment, path)).collect();
+        line_of(environment, "files", names)
     };
-    one_of_lines(environment, choices.iter().map(line))
+    one_of(error, environment, choices.iter().map(line).collect())
 }
 
-/// Lines of the config of which one is meant.
-pub(super) fn one_of_lines(environment: &EnvironmentSettings, lines: impl Iterator<Item = String>) -> String {
-    format!(
-        "add to ala-promote.toml, with the one of these lines that is meant:\n[environments.{}]\n{}",
-        environment.name,
-        lines.collect::<Vec<_>>().join("\n")
-    )
+/// A line of the config's table of the environment.
+pub(super) fn line_of(
+    environment: &EnvironmentSettings,
+    key: &str,
+    value: impl Into<ConfigValue>,
+) -> ConfigLine {
+    ConfigLine::new(&["environments", environment.name.as_str()], key, value)
+}
+
+/// Adds lines of the config of which one is meant.
+pub(super) fn one_of(
+    error: BackendError,
+    environment: &EnvironmentSettings,
+    lines: Vec<ConfigLine>,
+) -> BackendError {
+    let shown: Vec<String> = lines.iter().map(ConfigLine::as_choice).collect();
+    error
+        .with_hint(format!(
+            "add to ala-promote.toml, with the one of these lines that is meant:\n[environments.{}]\n{}",
+            environment.name,
+            shown.join("\n")
+        ))
+        .with_choices(lines)
 }
 
 /// A path as the config names it.
+pub(super) fn as_named(environment: &EnvironmentSettings, path: &Path) -> String {
+    path.strip_prefix(&environment.dir).unwrap_or(path).display().to_string()
+}
+
+/// The same, in quotes.
 pub(super) fn quoted(environment: &EnvironmentSettings, path: &Path) -> String {
-    format!("\"{}\"", path.strip_prefix(&environment.dir).unwrap_or(path).display())
+    format!("\"{}\"", as_named(environment, path))
 }
 
 /// The project of what lies over another environment.

@@ -6,7 +6,7 @@ use ala_promote_core::backend::BackendResult;
 use ala_promote_core::config::{EnvironmentSettings, named_compose_files};
 use ala_promote_core::domain::{EnvironmentName, StackRef};
 
-use super::names::{derived, lines_to_choose_from};
+use super::names::{derived, one_of_files};
 use super::running::{is_same_list, is_same_path};
 use super::{Resolver, conflict, require_files, stack};
 use crate::compose::convention::{default_files, is_taken_by_itself};
@@ -84,7 +84,7 @@ impl Resolver<'_> {
             ([way], _) | (_, Some(way)) => Ok(way.clone()),
             _ => {
                 let own = base.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>();
-                Err(conflict(
+                let error = conflict(
                     environment,
                     format!(
                         "{} is {}: it can't be told which of these, if any, {} is meant to have below {}",
@@ -93,8 +93,8 @@ impl Resolver<'_> {
                         environment.name,
                         overlay.display()
                     ),
-                )
-                .with_hint(lines_to_choose_from(environment, &ways)))
+                );
+                Err(one_of_files(error, environment, &ways))
             }
         }
     }

@@ -6,7 +6,7 @@ use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
 use ala_promote_core::config::{ComposeFiles, EnvFileChoice, EnvironmentSettings};
 use ala_promote_core::domain::{ProjectName, StackRef};
 
-use super::names::{one_of_lines, quoted};
+use super::names::{as_named, line_of, one_of, quoted};
 use super::running::{RunningProject, Started, is_same_path};
 use super::{Resolver, conflict, what};
 use crate::compose::invalid;
@@ -50,17 +50,18 @@ impl Resolver<'_> {
         if rivals.is_empty() || self.running.iter().any(runs) {
             return Ok(());
         }
-        let all: Vec<String> =
-            [taken].into_iter().chain(rivals).map(|path| quoted(environment, path)).collect();
-        Err(invalid(
+        let both = [taken].into_iter().chain(rivals);
+        let all: Vec<String> = both.clone().map(|path| quoted(environment, path)).collect();
+        let error = invalid(
             &what(environment),
             format!(
                 "{} could each be the env file of {}, and no container runs that tells which is",
                 all.join(", "),
                 environment.name
             ),
-        )
-        .with_hint(one_of_lines(environment, all.iter().map(|name| format!("env_file = {name}")))))
+        );
+        let line = |path: &PathBuf| line_of(environment, "env_file", as_named(environment, path));
+        Err(one_of(error, environment, both.map(line).collect()))
     }
 
     /// Something else that runs in the folder, started from other files as another project, which may well be this
@@ -89,20 +90,20 @@ impl Resolver<'_> {
         }
         let shown: Vec<String> = strangers.iter().map(Started::to_string).collect();
         let names: Vec<String> = files.iter().map(|path| quoted(environment, path)).collect();
-        let lines: Vec<String> = strangers
+        let line = |project: &ProjectName| line_of(environment, "project", project.as_str());
+        let running = strangers
             .iter()
-            .map(|started| format!("project = \"{}\"  # if that is {}", started.project, environment.name))
-            .chain([format!("project = \"{project}\"  # if it is something else")])
-            .collect();
-        Err(conflict(
+            .map(|started| line(&started.project).if_so(format!("if that is {}", environment.name)));
+        let lines = running.chain([line(project).if_so("if it is something else")]).collect();
+        let error = conflict(
             environment,
             format!(
                 "it would be project `{project}` from {}, but what runs in its folder is {}",
                 names.join(", "),
                 shown.join("; ")
             ),
-        )
-        .with_hint(one_of_lines(environment, lines.into_iter())))
+        );
+        Err(one_of(error, environment, lines))
     }
 
     /// A project of that name which is somebody else's: `up` would replace its containers.
