@@ -11,6 +11,8 @@ mod engines;
 #[cfg(test)]
 mod first_day;
 #[cfg(test)]
+mod group;
+#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod stack;

@@ -219,7 +219,8 @@ fn program(line: &str) -> (PathBuf, Vec<&str>) {
     (assert_cmd::cargo::cargo_bin(name), words.collect())
 }
 
-fn spawn(command: &mut Command) -> Running {
+/// Its output goes to a file.
+pub(crate) fn spawn(command: &mut Command) -> Running {
     let output = tempfile::NamedTempFile::new().unwrap();
     let (out, err) = (output.reopen().unwrap(), output.reopen().unwrap());
     Running { child: command.stdout(out).stderr(err).spawn().unwrap(), output }
