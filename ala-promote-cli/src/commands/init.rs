@@ -6,6 +6,7 @@ use std::path::Path;
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind};
 use ala_promote_core::config::{ConfigLine, DatabaseChoice, Settings, UnwritableConfig, config_file};
+use ala_promote_core::domain::EnvironmentName;
 use ala_promote_core::plan::Finding;
 
 use super::Done;
@@ -100,11 +101,24 @@ impl FirstDay<'_> {
             for found in &found {
                 self.ui.show(&render::init::text(found, &self.settings()?.dir));
             }
+            self.tell_of_missing_staging()?;
             if !in_the_way.is_empty() {
                 self.ui.show(&render::init::mended(&in_the_way));
             }
             return Ok(found);
         }
+    }
+
+    /// Where nothing is staging, but something may be meant to be.
+    fn tell_of_missing_staging(&self) -> Result<(), CliError> {
+        let settings = self.settings()?;
+        let is_alone = settings.environments.len() == 1;
+        let missing = EnvironmentName::new("staging").ok().and_then(|name| settings.environment(&name).err());
+        if let Some(hint) = missing.filter(|_| is_alone).and_then(|error| error.hint()) {
+            self.ui
+                .show(&format!("staging: there is none\n   → {}\n", render::text::hanging(&hint, "     ")));
+        }
+        Ok(())
     }
 
     /// What the environments mean, if the config said what is drafted.

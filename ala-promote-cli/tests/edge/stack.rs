@@ -222,7 +222,9 @@ fn program(line: &str) -> (PathBuf, Vec<&str>) {
 /// Its output goes to a file.
 pub(crate) fn spawn(command: &mut Command) -> Running {
     let output = tempfile::NamedTempFile::new().unwrap();
-    let (out, err) = (output.reopen().unwrap(), output.reopen().unwrap());
+    // One place to write at for both, so that neither writes over the other.
+    let out = output.reopen().unwrap();
+    let err = out.try_clone().unwrap();
     Running { child: command.stdout(out).stderr(err).spawn().unwrap(), output }
 }
 

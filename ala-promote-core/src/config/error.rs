@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::conventions::{CONFIG_FILE, separate_folders};
+use super::conventions::{CONFIG_FILE, PRODUCTION, env_file_names, own_compose_files, separate_folders};
+use super::line::ConfigLine;
+use super::paths::present;
 use crate::domain::{EnvironmentName, NameError};
 
 /// Why there are no settings. The text says what is wrong and where; [`hint`](Self::hint) says what to do.
@@ -181,7 +183,10 @@ impl SettingsError {
                 Some(lines.unwrap_or_else(|| "name the folder: --dir FOLDER".to_owned()))
             }
             Self::AmbiguousFolder { .. } => Some("name the folder: --dir FOLDER".to_owned()),
-            Self::NoEnvironment { name, looked_for, .. } => {
+            Self::NoEnvironment { name, dir, looked_for, .. } => {
+                if let Some(lines) = one_file_hint(name, dir) {
+                    return Some(lines);
+                }
                 let table = format!("say in {CONFIG_FILE} under [environments.{name}] what it is");
                 Some(looked_for.first().map_or(table.clone(), |file| format!("create {file}, or {table}")))
             }
@@ -205,6 +210,29 @@ fn separate_folders_hint(dir: &Path) -> Option<String> {
     Some(format!(
         "if it holds a folder for each environment, write {CONFIG_FILE} there:\n{}",
         tables.join("\n")
+    ))
+}
+
+/// The lines that make an environment of an env file of its own and the Compose files that another one has too.
+fn one_file_hint(name: &EnvironmentName, dir: &Path) -> Option<String> {
+    let env_file = env_file_names(name)
+        .into_iter()
+        .filter(|_| name.as_str() != PRODUCTION)
+        .find(|file| present(&dir.join(file)))?;
+    let files = own_compose_files(dir);
+    let names = files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned()));
+    let names: Vec<String> = names.collect();
+    let table = ["environments", name.as_str()];
+    // Without the other one's table, it would be the one that these files are the own ones of.
+    let lines = [
+        ConfigLine::new(&table, "files", names.clone()),
+        ConfigLine::new(&table, "env_file", env_file.as_str()),
+        ConfigLine::new(&["environments", PRODUCTION], "files", names),
+    ];
+    let text = ConfigLine::write_into("", &lines).ok().filter(|_| !files.is_empty())?;
+    Some(format!(
+        "if it is the same Compose files with {env_file}, write into {CONFIG_FILE}:\n{}",
+        text.trim_end()
     ))
 }
 

@@ -8,6 +8,7 @@ mod process_mark;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ala_promote_core::backend::{
     Acquired, BackendError, BackendErrorKind, BackendResult, Lock, LockGuard, LockHolder, LockScope,
@@ -23,6 +24,11 @@ use host::HostLock;
 use on_engine::{EngineLocks, Taken};
 use process_mark::ProcessMark;
 
+/// How often it is looked who holds a lock.
+const LOOKS_FOR_HOLDER: u32 = 20;
+/// Pause between two looks.
+const LOOK_FOR_HOLDER_AGAIN: Duration = Duration::from_millis(100);
+
 /// Gives locks.
 #[derive(Debug, Clone)]
 pub(crate) struct Locks {
@@ -37,9 +43,18 @@ impl Locks {
     }
 
     /// Who holds a project's lock on a file: what the engine says is newer than a note that a dead holder may have left.
+    /// One who took it just now says so in a moment.
     async fn busy(&self, project: &ProjectName, held: &Path) -> Acquired {
-        let on_engine = self.engine.read(project).await.ok().flatten().map(|found| found.holder);
-        held_by(on_engine.or_else(|| host::read_note(held)), held)
+        let mut holder = None;
+        for _ in 0..LOOKS_FOR_HOLDER {
+            let on_engine = self.engine.read(project).await.ok().flatten().map(|found| found.holder);
+            holder = on_engine.or_else(|| host::read_note(held));
+            if holder.is_some() || !HostLock::is_held(held).await {
+                break;
+            }
+            tokio::time::sleep(LOOK_FOR_HOLDER_AGAIN).await;
+        }
+        held_by(holder, held)
     }
 }
 

@@ -11,11 +11,12 @@ use crate::shape::Shape;
 use crate::support::{Stage, TestEngine, engines, free_port, skip};
 
 /// Those that can be built from nothing.
-const SAMPLE: [&str; 6] = [
+const SAMPLE: [&str; 7] = [
     "names-by-repository",
     "no-image-names",
     "prod-overlay-configured",
     "one-image",
+    "one-file",
     "one-reference",
     "jobs",
 ];

@@ -171,6 +171,18 @@ fn an_environment_that_is_not_there() {
          compose-stage.yml (known: production) | create docker-compose.staging.yml, or say in ala-promote.toml under \
          [environments.staging] what it is"
     );
+    // One Compose file with an env file for each.
+    let folder = Folder::with(&["docker-compose.yml", ".env", ".env.stage"]);
+    let hint = folder.settings().environment(&name("staging")).unwrap_err().hint().unwrap();
+    let lines = "[environments.staging]\nfiles = [\"docker-compose.yml\"]\nenv_file = \".env.stage\"\n\n\
+                 [environments.production]\nfiles = [\"docker-compose.yml\"]";
+    assert!(
+        hint.starts_with("if it is the same Compose files with .env.stage, ") && hint.ends_with(lines),
+        "{hint}"
+    );
+    let settings = folder.config(lines).settings();
+    assert_eq!(settings.environments["production"].from, Some(name("staging")));
+
     let error = Folder::usual().settings().environment(&name("qa")).unwrap_err().to_string();
     assert!(error.ends_with("app (known: production, staging)"), "{error}");
 }

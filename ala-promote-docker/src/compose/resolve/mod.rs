@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 
 use self::names::{Named, derived};
 pub(crate) use self::running::RunningProject;
-use self::running::{Started, is_same_path};
+use self::running::{Started, is_same_list, is_same_path};
 use super::env_file;
 use super::{Compose, invalid};
 
@@ -41,7 +41,7 @@ impl Compose {
         }
         resolver.refuse_rival_env_files(&stack)?;
         resolver.refuse_shared_project(&stack).await?;
-        resolver.refuse_foreign_project(&stack)?;
+        resolver.refuse_foreign_project(&stack).await?;
         Ok(stack)
     }
 }
@@ -112,6 +112,7 @@ impl<'a> Resolver<'a> {
             candidates.map(|started| started.seen_through(&written, files)).collect();
         candidates.retain(|started| started.has_files(files));
         let named = self.named(environment).await?;
+        self.leave_out_those_of_others(environment, files, named.as_ref(), &mut candidates).await?;
         if let Some(started) = self.chosen(environment, named.as_ref(), &candidates)? {
             return started.stack_of(environment, files);
         }
@@ -145,7 +146,8 @@ impl<'a> Resolver<'a> {
                     format!("{} names project `{}`, but what runs is: {}", named.by, named.project, shown()),
                 )
                 .with_hint(format!(
-                    "if that is {}, set its `project` in ala-promote.toml to what runs; else take it down",
+                    "if that is {}, set its `project` in ala-promote.toml to what runs; if it is another \
+                     environment, set that one's; else take it down",
                     environment.name
                 )));
             }
@@ -177,8 +179,10 @@ impl<'a> Resolver<'a> {
         let mut candidates = self.started_here(environment);
         let own = self.named(environment).await?.map(|named| named.project);
         for other in self.others(environment) {
-            candidates.retain(|started| !self.is_marked(started, other));
-            if let Some(claim) = self.named(other).await? {
+            let claim = self.named(other).await?;
+            let marks = self.marks(other, environment, claim.as_ref()).await;
+            candidates.retain(|started| !marks(started));
+            if let Some(claim) = &claim {
                 candidates.retain(|s| own.as_ref() == Some(&claim.project) || s.project != claim.project);
             }
         }
@@ -186,15 +190,62 @@ impl<'a> Resolver<'a> {
         Ok(candidates)
     }
 
-    /// Whether it was started from files that only this environment has: its overlay, its own list, or what was written
-    /// to start it without inherited ports.
-    fn is_marked(&self, started: &Started, environment: &EnvironmentSettings) -> bool {
-        started.has_file(&self.settings.derived_file(&environment.name))
-            || match &environment.files {
-                ComposeFiles::OverlayOn { overlay, .. } => started.has_file(overlay),
-                ComposeFiles::Exactly(files) => started.has_files(files),
-                _ => false,
+    /// Tells what was started from files that only `owner` has, as `asker` sees it: its overlay, its own list, or what was
+    /// written to start it without inherited ports. Of a list that both may have, its project tells, where that is named.
+    async fn marks<'s>(
+        &'s self,
+        owner: &'s EnvironmentSettings,
+        asker: &EnvironmentSettings,
+        claim: Option<&'s Named>,
+    ) -> impl Fn(&Started) -> bool + use<'s> {
+        let is_shared = match &owner.files {
+            ComposeFiles::Exactly(files) => self.may_have(asker, files).await,
+            _ => false,
+        };
+        let is_claimed = move |started: &Started| claim.is_some_and(|claim| claim.project == started.project);
+        let written = self.settings.derived_file(&owner.name);
+        move |started| {
+            started.has_file(&written)
+                || match &owner.files {
+                    ComposeFiles::OverlayOn { overlay, .. } => started.has_file(overlay),
+                    ComposeFiles::Exactly(files) => {
+                        started.has_files(files) && (!is_shared || is_claimed(started))
+                    }
+                    _ => false,
+                }
+        }
+    }
+
+    /// Whether an environment may be started from just these files.
+    async fn may_have(&self, environment: &EnvironmentSettings, files: &[PathBuf]) -> bool {
+        match &environment.files {
+            ComposeFiles::Exactly(own) => is_same_list(own, files),
+            ComposeFiles::AsRunning => {
+                self.own_files(environment).await.is_ok_and(|own| is_same_list(&own, files))
             }
+            _ => false,
+        }
+    }
+
+    /// Of what was started from files that another environment has too, leaves out what is that one's by its project.
+    async fn leave_out_those_of_others(
+        &self,
+        environment: &EnvironmentSettings,
+        files: &[PathBuf],
+        named: Option<&Named>,
+        candidates: &mut Vec<Started>,
+    ) -> BackendResult<()> {
+        let own = named.map(|named| named.project.clone());
+        for other in self.others(environment) {
+            let claim = self.named(other).await?;
+            // Without a name, what comes before this environment is named after it: below.
+            let is_named_after = claim.is_none() && environment.from.as_ref() == Some(&other.name);
+            if !is_named_after && self.may_have(other, files).await {
+                let theirs = self.natural_project(other, claim, files).await?;
+                candidates.retain(|started| own.as_ref() == Some(&theirs) || started.project != theirs);
+            }
+        }
+        self.leave_out_those_named_after(environment, own, candidates).await
     }
 
     fn others(&self, environment: &EnvironmentSettings) -> impl Iterator<Item = &'a EnvironmentSettings> {

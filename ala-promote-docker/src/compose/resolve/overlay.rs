@@ -28,7 +28,8 @@ impl Resolver<'_> {
             None => derived(environment, &base.project)?,
         };
         let mut others = self.started_here(environment);
-        others.retain(|started| self.is_marked(started, environment) && started.project != project);
+        let marks = self.marks(environment, environment, None).await;
+        others.retain(|started| marks(started) && started.project != project);
         if let Some(other) = others.first() {
             return Err(conflict(
                 environment,

@@ -107,8 +107,8 @@ impl Resolver<'_> {
     }
 
     /// A project of that name which is somebody else's: `up` would replace its containers.
-    pub(super) fn refuse_foreign_project(&self, stack: &StackRef) -> BackendResult<()> {
-        let mut same = self.running.iter().filter(|running| running.project == stack.project);
+    pub(super) async fn refuse_foreign_project(&self, stack: &StackRef) -> BackendResult<()> {
+        let same = self.running.iter().filter(|running| running.project == stack.project);
         let Some(environment) = self.settings.environments.get(&stack.environment) else { return Ok(()) };
         if let Some(foreign) = same.clone().find(|running| !is_same_path(&running.working_dir, &stack.dir)) {
             return Err(conflict(
@@ -125,18 +125,23 @@ impl Resolver<'_> {
                  if the folder was moved here, recreate its containers once with Compose",
             ));
         }
-        let mixed = same.find_map(|running| {
-            let started = Started::new(running, environment);
-            let other = self.others(environment).find(|other| self.is_marked(&started, other))?;
-            (!started.has_files(&stack.files)).then_some((started, other))
-        });
-        match mixed {
-            None => Ok(()),
-            Some((started, other)) => Err(conflict(
-                environment,
-                format!("containers of its project were started from the files of {}: {started}", other.name),
-            )
-            .with_hint(format!("start {} again from its own files", stack.environment))),
+        let same: Vec<Started> = same.map(|running| Started::new(running, environment)).collect();
+        for other in self.others(environment) {
+            let claim = self.named(other).await?;
+            let marks = self.marks(other, environment, claim.as_ref()).await;
+            if let Some(started) =
+                same.iter().find(|started| marks(started) && !started.has_files(&stack.files))
+            {
+                return Err(conflict(
+                    environment,
+                    format!(
+                        "containers of its project were started from the files of {}: {started}",
+                        other.name
+                    ),
+                )
+                .with_hint(format!("start {} again from its own files", stack.environment)));
+            }
         }
+        Ok(())
     }
 }

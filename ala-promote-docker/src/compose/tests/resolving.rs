@@ -494,6 +494,68 @@ async fn exactly_the_files_of_the_settings() {
     assert_eq!(resolve_with(&exact, "production", &running).await.unwrap().project.as_str(), "app");
 }
 
+/// One Compose file for both, and an env file for each.
+fn one_file() -> (Folder, Settings) {
+    let folder = usual();
+    std::fs::remove_file(folder.path("app/docker-compose.staging.yml")).unwrap();
+    let mut settings = settings(&folder);
+    let staging = settings.environments.get_mut("staging").unwrap();
+    staging.files = ComposeFiles::Exactly(vec![folder.path("app/docker-compose.yml")]);
+    staging.env_file_choice = EnvFileChoice::Named;
+    (folder, settings)
+}
+
+#[tokio::test]
+async fn one_file_is_two_environments_by_their_projects() {
+    let (folder, unnamed) = one_file();
+    let mut listed = unnamed.clone();
+    let production = listed.environments.get_mut("production").unwrap();
+    production.files = ComposeFiles::Exactly(vec![folder.path("app/docker-compose.yml")]);
+    let mut named = unnamed.clone();
+    project(&mut named, "staging", "shop-staging");
+    let mut both = listed.clone();
+    project(&mut both, "staging", "shop-staging");
+    for (settings, staging) in [
+        (&unnamed, "app-staging"),
+        (&listed, "app-staging"),
+        (&named, "shop-staging"),
+        (&both, "shop-staging"),
+    ] {
+        let production = runs(&folder, "app", &["docker-compose.yml"], Some(".env"));
+        let beside = runs(&folder, staging, &["docker-compose.yml"], Some(".env.staging"));
+        let alone = [vec![], vec![production.clone()], vec![beside.clone()], vec![production, beside]];
+        for running in alone {
+            let found = resolve_with(settings, "production", &running).await.unwrap();
+            assert_eq!((found.project.as_str(), names(&found)), ("app", vec!["docker-compose.yml".into()]));
+            assert_eq!(found.env_file, Some(folder.path("app/.env")));
+            let found = resolve_with(settings, "staging", &running).await.unwrap();
+            assert_eq!((found.project.as_str(), names(&found)), (staging, vec!["docker-compose.yml".into()]));
+            assert_eq!(found.env_file, Some(folder.path("app/.env.staging")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_runs_of_one_file_under_a_third_name_is_asked_for() {
+    let (folder, unnamed) = one_file();
+    let running = [runs(&folder, "other", &["docker-compose.yml"], Some(".env"))];
+    for environment in ["staging", "production"] {
+        let error = resolve_with(&unnamed, environment, &running).await.unwrap_err();
+        assert_says(
+            &error,
+            BackendErrorKind::Conflict,
+            &["would both be Compose project `other`", "project"],
+        );
+    }
+    let mut named = unnamed;
+    project(&mut named, "staging", "shop-staging");
+    assert_eq!(resolve_with(&named, "production", &running).await.unwrap().project.as_str(), "other");
+    let error = resolve_with(&named, "staging", &running).await.unwrap_err();
+    assert_says(&error, BackendErrorKind::Conflict, &["what runs is: project `other`", "set that one's"]);
+    project(&mut named, "production", "other");
+    assert_eq!(resolve_with(&named, "staging", &running).await.unwrap().project.as_str(), "shop-staging");
+}
+
 #[tokio::test]
 async fn names_that_compose_refuses_are_refused() {
     let folder = usual();
