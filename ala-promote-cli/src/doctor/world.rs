@@ -83,7 +83,7 @@ fn homes(app: &App, name: &EnvironmentName, render: &Render) -> Option<Check> {
     // Mounts are known with links followed.
     let real = Path::new(home).canonicalize().unwrap_or_else(|_| home.into());
     let mut services =
-        render.services.iter().filter(|(_, s)| s.binds.iter().any(|bind| bind.starts_with(&real)));
+        render.services.iter().filter(|(_, s)| s.binds.iter().any(|bind| bind.source.starts_with(&real)));
     let (service, _) = services.next()?;
     Some(Check::problem(
         name.as_str(),

@@ -109,6 +109,8 @@ pub(super) struct HealthTable {
 pub(super) struct IsolationTable {
     #[serde(default)]
     pub(super) shared_networks: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) shared_binds: Vec<WrittenPath>,
     pub(super) mounted_code: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) built_differently: BTreeMap<String, Spanned<String>>,

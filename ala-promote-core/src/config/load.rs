@@ -18,7 +18,7 @@ use super::settings::{
 };
 use super::source::Source;
 use super::stacks;
-use super::value::{self, HumanDuration};
+use super::value::{self, HumanDuration, WrittenPath};
 use crate::domain::{EnvironmentName, ServiceName};
 
 /// Where published ports answer: wins over the config file.
@@ -75,7 +75,7 @@ impl Settings {
             environments,
             services: services(&source, &config.services)?,
             health: health(&source, &config.health)?,
-            isolation: isolation(&source, &config.isolation)?,
+            isolation: isolation(&source, &dir, &config.isolation)?,
             backup: backup(&source, &dir, stack, &config.backup)?,
             retention: retention(&source, &config.retention)?,
             engine_address: engine_address(&source, &config, env, overrides)?,
@@ -205,7 +205,11 @@ fn health(source: &Source, table: &HealthTable) -> Result<HealthSettings, Settin
     }
 }
 
-fn isolation(source: &Source, table: &IsolationTable) -> Result<IsolationSettings, SettingsError> {
+fn isolation(
+    source: &Source,
+    dir: &Path,
+    table: &IsolationTable,
+) -> Result<IsolationSettings, SettingsError> {
     let name = |written: &Spanned<String>| {
         let name = written.get_ref();
         match value::shown_text(name, LONGEST_DISPLAY) {
@@ -230,7 +234,13 @@ fn isolation(source: &Source, table: &IsolationTable) -> Result<IsolationSetting
     let pairs = table.built_differently.iter();
     let built_differently = pairs.map(|(key, written)| Ok((key.clone(), reason(written, hint)?)));
     let built_differently = built_differently.collect::<Result<_, SettingsError>>()?;
-    Ok(IsolationSettings { shared_networks, mounted_code, built_differently })
+    // As mounts are known: with links followed.
+    let real = |written: &WrittenPath| {
+        let path = absolute(dir, written.as_path());
+        path.canonicalize().unwrap_or(path)
+    };
+    let shared_binds = table.shared_binds.iter().map(real).collect();
+    Ok(IsolationSettings { shared_networks, shared_binds, mounted_code, built_differently })
 }
 
 fn retention(source: &Source, table: &RetentionTable) -> Result<Retention, SettingsError> {

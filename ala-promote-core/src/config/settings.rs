@@ -168,6 +168,8 @@ impl Default for HealthSettings {
 pub struct IsolationSettings {
     /// Networks, by their names on the engine, that several environments are on by intention: that of a reverse proxy.
     pub shared_networks: BTreeSet<String>,
+    /// Folders and files of the host, absolute, that several environments write to by intention.
+    pub shared_binds: BTreeSet<PathBuf>,
     /// Why promoted services may run code that is mounted into them, in place of what their image holds; it is shown in
     /// every plan.
     pub mounted_code: Option<String>,

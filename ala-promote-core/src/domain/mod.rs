@@ -29,6 +29,6 @@ pub use release::{Release, ReleaseImage, ReleaseKind, SourceState};
 pub use remote::{PullSource, PulledImage, RepositoryDigest};
 pub use secret::{FingerprintKey, Secret};
 pub use stack::{
-    BuildSpec, Container, ContainerHealth, ContainerState, PortMapping, Render, Resource, ServiceSpec,
+    Bind, BuildSpec, Container, ContainerHealth, ContainerState, PortMapping, Render, Resource, ServiceSpec,
     StackChange, StackRef, is_source_file,
 };

@@ -158,8 +158,8 @@ pub struct Resource {
 /// One service of a render.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceSpec {
-    /// The image as rendered, or as Compose names one that it builds; `None` where there is neither `image` nor
-    /// `build`, or where the image is named by digest.
+    /// The image as rendered, or as Compose names one that it builds; `None` where it is named by digest: such a one can't
+    /// be moved, and so is never promoted.
     pub image: Option<ImageReference>,
     /// How to build it; `None` where it is not built here.
     pub build: Option<BuildSpec>,
@@ -171,8 +171,8 @@ pub struct ServiceSpec {
     pub networks: Vec<String>,
     /// Keys of the named volumes it mounts.
     pub volumes: Vec<String>,
-    /// Host paths it mounts, absolute, links followed where they are there.
-    pub binds: Vec<PathBuf>,
+    /// Host paths it mounts.
+    pub binds: Vec<Bind>,
     /// Of these the folders that hold source files and lie in its build context or, where it is not built, in the
     /// project's folder: with where they lie in that.
     pub source_binds: BTreeMap<PathBuf, PathBuf>,
@@ -190,6 +190,19 @@ pub struct ServiceSpec {
     pub replicas: u32,
     /// The `network_mode`, if one is set.
     pub network_mode: Option<String>,
+}
+
+/// A host path that a service mounts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bind {
+    /// The path, absolute, links followed where it is there.
+    pub source: PathBuf,
+    /// Where the container has it.
+    pub target: String,
+    /// Whether the container can't write to it.
+    pub read_only: bool,
+    /// Whether it is a folder, or not there: then a folder is made.
+    pub is_folder: bool,
 }
 
 /// The `build:` section of a service, in a form that can be compared across environments.

@@ -225,6 +225,7 @@ fn other_tag<'a>(
 fn is_another_tag(candidate: &ServiceSpec, spec: &ServiceSpec) -> bool {
     let (Some(theirs), Some(ours)) = (&candidate.image, &spec.image) else { return false };
     candidate.build.is_none()
+        && spec.build.is_none()
         && ours.has_origin()
         && ours.repository() == theirs.repository()
         && ours.tag() != theirs.tag()

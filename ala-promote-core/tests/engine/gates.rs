@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use ala_promote_core::backend::Witnessed;
 use ala_promote_core::config::{Beside, ComposeFiles, DatabaseChoice, DatabaseSettings, ServiceSettings};
-use ala_promote_core::domain::{PortMapping, Request, Verb};
+use ala_promote_core::domain::{Bind, PortMapping, Request, Verb};
 use ala_promote_core::plan::{self, Finding, Observed, Plan, PlanInput, Refusal};
 use ala_promote_testkit::memory::{EnvironmentEditor, MemoryBackend, State};
 
@@ -158,12 +158,6 @@ async fn images_that_are_missing_mixed_up_or_a_release_s_own_are_refused() {
     let own = format!("ala-web:{}", host.current("staging"));
     edit(&host, "staging", |e| drop(e.service("frontend").image(&own)));
     says(&refusal(&host, "staging", SKIP_BUILD).await, &["started by a release's own tag", "production"]);
-
-    let host = Host::of(MemoryBackend::builder().environment("staging", |e| {
-        e.service("nothing");
-    }));
-    let text = refusal(&host, "staging", DEPLOY).await;
-    says(&text, &["service nothing has neither `image` nor `build`", "docker-compose"]);
 }
 
 #[tokio::test]
@@ -274,7 +268,7 @@ async fn what_is_built_differently_is_not_promoted_and_only_the_keys_are_named()
 type Editing = fn(&mut EnvironmentEditor);
 
 /// Edits that each let the two environments share something, and what is said of it.
-const SHARED: [(Editing, Editing, &str); 8] = [
+const SHARED: [(Editing, Editing, &str); 9] = [
     (
         |e| drop(e.service("backend").port(9000, 9)),
         |e| drop(e.service("frontend").port(9000, 9)),
@@ -304,6 +298,11 @@ const SHARED: [(Editing, Editing, &str); 8] = [
             drop(e.service("db").network("other"));
         },
         "share the network shared, where these names mean either: db",
+    ),
+    (
+        |e| drop(e.service("backend").bind("uploads")),
+        |e| drop(e.service("worker").bind("uploads/images")),
+        "production and staging mount the same data of the host: ",
     ),
     (
         |_| {},
@@ -600,6 +599,48 @@ async fn services_read_another_env_file_where_the_config_says_so() {
         &refusal(&host, "staging", DEPLOY).await,
         &["no service of staging reads", "in the place of", "other.env"],
     );
+}
+
+#[tokio::test]
+async fn a_folder_of_both_is_refused_unless_it_is_only_read_or_meant() {
+    let bind = |read_only| Bind { source: "data".into(), target: "/data".into(), read_only, is_folder: true };
+    // Who writes: production, staging.
+    for (production, staging, is_refused) in
+        [(true, true, true), (false, true, true), (true, false, false), (false, false, false)]
+    {
+        let mut host = Host::new();
+        edit(&host, "production", |e| drop(e.service("backend").bind_at(bind(!production))));
+        edit(&host, "staging", |e| drop(e.service("backend").bind_at(bind(!staging))));
+        if !is_refused {
+            passes(&host, "staging", DEPLOY).await;
+            continue;
+        }
+        let folder = host.settings.dir.join("data");
+        let line = format!("[isolation] shared_binds = [\"{}\"]", folder.display());
+        says(&refusal(&host, "staging", DEPLOY).await, &["mount the same data of the host: ", "`:ro`", &line]);
+        host.settings.isolation.shared_binds.insert(folder);
+        passes(&host, "staging", DEPLOY).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_built_in_production_and_pulled_in_staging_is_not_passed_over() {
+    let host = Host::with_release(false).await;
+    let image = "registry.example.com/ala-api";
+    edit(&host, "production", |e| drop(e.service("backend").image(&format!("{image}:production")).build()));
+    edit(&host, "staging", |e| drop(e.service("backend").image(&format!("{image}:staging")).without_build()));
+    let text = refusal(&host, "production", Verb::Promote).await;
+    says(&text, &["no service of staging is known to build the image of backend", "take `build` out of"]);
+}
+
+#[tokio::test]
+async fn an_image_named_by_digest_is_left_alone() {
+    let host = Host::new();
+    for environment in ["production", "staging"] {
+        edit(&host, environment, |e| drop(e.service("cache")));
+    }
+    let plan = passes(&host, "staging", DEPLOY).await;
+    assert!(!plan.release.unwrap().images.contains_key("cache"));
 }
 
 #[tokio::test]

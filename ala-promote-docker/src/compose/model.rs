@@ -126,6 +126,9 @@ pub(super) enum Mount {
         #[serde(rename = "type")]
         kind: String,
         source: Option<String>,
+        target: Option<String>,
+        #[serde(default)]
+        read_only: bool,
     },
     Short(String),
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{BackendError, BackendErrorKind, BackendResult};
 use ala_promote_core::domain::{
-    BuildSpec, ImageReference, PortMapping, Render, Resource, Secret, ServiceName, ServiceSpec, StackRef,
+    Bind, BuildSpec, ImageReference, PortMapping, Render, Resource, Secret, ServiceName, ServiceSpec,
+    StackRef,
 };
 use serde_json::Value;
 
@@ -87,7 +88,7 @@ impl Context<'_> {
             container_name: text(&service.container_name),
             networks: if default { vec!["default".into()] } else { networks },
             volumes,
-            source_binds: sources::within(root, &binds),
+            source_binds: sources::within(root, binds.iter().map(|bind| bind.source.as_path())),
             binds,
             build,
             environment: service
@@ -117,7 +118,6 @@ impl Context<'_> {
                     .with_hint(format!("give `{name}` one of them, or take it out")));
             }
         };
-        // One named by digest can't be moved, and so is never promoted.
         if reference.contains('@') {
             return Ok(None);
         }
@@ -193,17 +193,22 @@ fn has_healthcheck(service: &Service) -> bool {
     service.healthcheck.as_ref().is_some_and(|check| !check.disable && !none(&check.test))
 }
 
-/// Keys of named volumes and absolute host paths. Anonymous volumes and tmpfs have neither.
-fn mounts(mounts: &[Mount], dir: &Path) -> (Vec<String>, Vec<PathBuf>) {
+/// Keys of named volumes, and host paths. Anonymous volumes and tmpfs have neither.
+fn mounts(mounts: &[Mount], dir: &Path) -> (Vec<String>, Vec<Bind>) {
     let mut volumes = BTreeSet::new();
     let mut binds = BTreeSet::new();
     for mount in mounts {
-        let (source, kind) = match mount {
-            Mount::Long { kind, source: Some(source) } => (source.as_str(), kind.as_str()),
+        let (source, target, kind, read_only) = match mount {
+            Mount::Long { kind, source: Some(source), target, read_only } => {
+                (source.as_str(), target.as_deref().unwrap_or_default(), kind.as_str(), *read_only)
+            }
             // Without a second part it is the target of an anonymous volume.
             Mount::Short(text) => match text.split_once(':') {
-                Some((source, _)) if source.starts_with(['/', '.', '~']) => (source, "bind"),
-                Some((source, _)) => (source, "volume"),
+                Some((source, rest)) => {
+                    let (target, options) = rest.split_once(':').unwrap_or((rest, ""));
+                    let kind = if source.starts_with(['/', '.', '~']) { "bind" } else { "volume" };
+                    (source, target, kind, options.split(',').any(|option| option == "ro"))
+                }
                 None => continue,
             },
             Mount::Long { source: None, .. } => continue,
@@ -212,7 +217,9 @@ fn mounts(mounts: &[Mount], dir: &Path) -> (Vec<String>, Vec<PathBuf>) {
             "volume" => drop(volumes.insert(source.to_owned())),
             "bind" => {
                 let path = dir.join(source.replace("$$", "$"));
-                binds.insert(path.canonicalize().unwrap_or(path));
+                let source = path.canonicalize().unwrap_or(path);
+                let is_folder = source.metadata().map_or(true, |found| found.is_dir());
+                binds.insert(Bind { source, target: target.replace("$$", "$"), read_only, is_folder });
             }
             _ => {}
         }
@@ -320,11 +327,18 @@ mod tests {
     fn reads_mounts_of_all_forms() {
         let texts = ["data:/data:rw", "/abs:/abs", "/anon", "./rel:/rel:ro"];
         let mut all: Vec<Mount> = texts.iter().map(|t| Mount::Short((*t).into())).collect();
-        all.push(Mount::Long { kind: "volume".into(), source: Some("data2".into()) });
-        all.push(Mount::Long { kind: "volume".into(), source: None });
-        all.push(Mount::Long { kind: "tmpfs".into(), source: None });
+        let long = |kind: &str, source: Option<&str>| Mount::Long {
+            kind: kind.into(),
+            source: source.map(ToOwned::to_owned),
+            target: Some("/t".into()),
+            read_only: true,
+        };
+        all.extend([long("volume", Some("data2")), long("volume", None), long("tmpfs", None)]);
+        all.push(long("bind", Some("/long")));
         let (volumes, binds) = mounts(&all, Path::new("/srv"));
         assert_eq!(volumes, ["data", "data2"]);
-        assert_eq!(binds, [PathBuf::from("/abs"), PathBuf::from("/srv/./rel")]);
+        let seen: Vec<_> =
+            binds.iter().map(|b| (b.source.to_str().unwrap(), b.target.as_str(), b.read_only)).collect();
+        assert_eq!(seen, [("/abs", "/abs", false), ("/long", "/t", true), ("/srv/./rel", "/rel", true)]);
     }
 }

@@ -11,12 +11,12 @@ const MAX_DEPTH: usize = 3;
 const MAX_ENTRIES: usize = 1000;
 
 /// The mounted folders in `root` that hold source files, and where in it they lie.
-pub(super) fn within(root: &Path, binds: &[PathBuf]) -> BTreeMap<PathBuf, PathBuf> {
+pub(super) fn within<'a>(root: &Path, binds: impl Iterator<Item = &'a Path>) -> BTreeMap<PathBuf, PathBuf> {
     let Ok(root) = root.canonicalize() else { return BTreeMap::new() };
-    let within = binds.iter().filter_map(|bind| Some((bind, bind.strip_prefix(&root).ok()?)));
+    let within = binds.filter_map(|bind| Some((bind, bind.strip_prefix(&root).ok()?)));
     within
         .filter(|(bind, _)| holds_source(bind))
-        .map(|(bind, within)| (bind.clone(), within.to_owned()))
+        .map(|(bind, within)| (bind.to_owned(), within.to_owned()))
         .collect()
 }
 
@@ -58,7 +58,7 @@ mod tests {
         }
         std::os::unix::fs::symlink(at("app"), at("link")).unwrap();
         let binds = ["app", "app/src/api", "app/uploads", "app/dep", "app/none", "other"].map(at);
-        let found = within(&at("link"), &binds);
+        let found = within(&at("link"), binds.iter().map(PathBuf::as_path));
         let expected = [(at("app"), PathBuf::new()), (at("app/src/api"), PathBuf::from("src/api"))];
         assert_eq!(found, BTreeMap::from(expected));
     }

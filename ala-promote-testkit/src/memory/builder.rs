@@ -174,7 +174,8 @@ impl EnvironmentModel {
         self.files = self.files.iter().map(|file| self.dir.join(file)).collect();
         self.env_file = self.dir.join(&self.env_file);
         for service in self.services.values_mut() {
-            for path in service.spec.binds.iter_mut().chain(&mut service.spec.env_files) {
+            let binds = service.spec.binds.iter_mut().map(|bind| &mut bind.source);
+            for path in binds.chain(&mut service.spec.env_files) {
                 *path = self.dir.join(&*path);
             }
         }

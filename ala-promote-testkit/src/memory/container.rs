@@ -47,7 +47,7 @@ impl ContainerConfig {
             depends_on: spec.depends_on.keys().cloned().collect(),
             networks: spec.networks.clone(),
             volumes: spec.volumes.clone(),
-            binds: spec.binds.clone(),
+            binds: spec.binds.iter().map(|bind| bind.source.clone()).collect(),
             healthcheck: spec.healthcheck,
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use ala_promote_core::domain::{BuildSpec, PortMapping, Secret, ServiceName};
+use ala_promote_core::domain::{Bind, BuildSpec, PortMapping, Secret, ServiceName};
 
 use super::model::ServiceModel;
 
@@ -127,9 +127,15 @@ impl ServiceEditor<'_> {
         self
     }
 
-    /// Mounts a host path, relative to the environment's folder.
+    /// Mounts a folder of the host, to write to; relative to the environment's folder.
     pub fn bind(self, path: &str) -> Self {
-        self.service.spec.binds.push(PathBuf::from(path));
+        let target = format!("/mnt/{path}");
+        self.bind_at(Bind { source: path.into(), target, read_only: false, is_folder: true })
+    }
+
+    /// Mounts a host path, relative to the environment's folder.
+    pub fn bind_at(self, bind: Bind) -> Self {
+        self.service.spec.binds.push(bind);
         self
     }
 

@@ -36,19 +36,6 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         );
     }
     findings.extend(left_out.into_iter().map(|service| not_promoted(input, &target.render, service)));
-    for (service, spec) in &target.render.services {
-        if spec.image.is_none() && spec.build.is_none() {
-            findings.push(
-                seen_in(
-                    Finding::refuse(GATE, format!("service {service} has neither `image` nor `build`")),
-                    &target.render,
-                    &format!("services.{service}"),
-                )
-                .seen(format!("Compose files: {}", files.join(", ")))
-                .mend(format!("add one of the two to `services.{service}`")),
-            );
-        }
-    }
     findings.extend(promoted.iter().filter_map(|p| moves_a_release(input, &target.render, p)));
     findings.extend(promoted.iter().filter_map(|p| mixed_up(&target.render, &promoted, p)));
     if let Verb::Deploy { build, .. } = input.request.verb {
@@ -102,7 +89,10 @@ fn not_promoted(input: &PlanInput<'_>, render: &Render, service: &ServiceName) -
     let stays = ConfigLine::new(&["services", service.as_str()], "promoted", false);
     seen_in(finding, render, &format!("services.{service}.build"))
         .seen(format!("{from} builds: {}", builders.join(", ")))
-        .mend_in_config("say which it is", [map.if_so(format!("if {builder} builds what {service} runs"))])
+        .mend(format!(
+            "build it in {from} too; or, if it is built elsewhere, take `build` out of services.{service}"
+        ))
+        .mend_in_config("or say which it is", [map.if_so(format!("if {builder} builds what {service} runs"))])
         .mend_in_config("or that it is not promoted", [stays.if_so(format!("if {service} is not promoted"))])
 }
 

@@ -9,6 +9,7 @@ mod lines;
 mod mounted_code;
 mod ports_free;
 mod service_map;
+mod shared_binds;
 mod source;
 mod stack_changes;
 mod state_loss;
@@ -35,7 +36,7 @@ where
 }
 
 /// The gates that every operation passes, in the order in which their findings are shown.
-pub(crate) fn built_in() -> [&'static dyn Gate; 12] {
+pub(crate) fn built_in() -> [&'static dyn Gate; 13] {
     [
         &state_loss::check,
         &tested_release::check,
@@ -44,6 +45,7 @@ pub(crate) fn built_in() -> [&'static dyn Gate; 12] {
         &build_parity::check,
         &stack_changes::check,
         &isolation::check,
+        &shared_binds::check,
         &mounted_code::check,
         &ports_free::check,
         &database::check,

@@ -25,7 +25,7 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         // The context may be known only where it is built.
         let contexts = [promoted.spec, promoted.builder_spec].into_iter().filter_map(context);
         let contexts: Vec<PathBuf> = contexts.collect();
-        for bind in promoted.spec.binds.iter().map(|bind| plain(bind)) {
+        for bind in promoted.spec.binds.iter().map(|bind| plain(&bind.source)) {
             if !is_code(&bind, &contexts) && !holds_code(&bind, promoted.spec) {
                 continue;
             }

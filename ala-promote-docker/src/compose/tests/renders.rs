@@ -119,7 +119,8 @@ fn check_sample(render: &Render, dir: &Path) {
     assert_eq!(worker.depends_on["db"], "service_started");
     assert_eq!(web.networks, ["back", "front"]);
     assert_eq!(web.volumes, ["data", "data2"]);
-    assert_eq!(web.binds, [PathBuf::from("/abs"), dir.join("app")]);
+    let binds = web.binds.iter().map(|bind| bind.source.clone()).collect::<Vec<_>>();
+    assert_eq!(binds, [PathBuf::from("/abs"), dir.join("app")]);
     assert_eq!(web.env_files, [dir.join(".env.extra")]);
     let healthchecks = ["web", "worker", "db", "job"].map(|name| service(render, name).healthcheck);
     assert_eq!(healthchecks, [true, false, false, false]);
@@ -285,11 +286,20 @@ async fn an_env_file_takes_the_place_of_one_that_is_given_and_seen() {
 async fn the_working_directory_is_the_folder() {
     for compose in composes().await {
         let folder = Folder::new(&[
-            ("compose.yml", "services:\n  a:\n    image: x\n    volumes: [\"${PWD}/data:/data\"]\n"),
+            (
+                "compose.yml",
+                "services:\n  a:\n    image: x\n    volumes: [\"${PWD}/data:/data\", '/etc/passwd:/etc/passwd:ro']\n",
+            ),
             (".env", ""),
         ]);
         let render = compose.render(&folder.stack("p", &["compose.yml"], ".env")).await.unwrap();
-        assert_eq!(service(&render, "a").binds, [folder.path("data")]);
+        let binds = &service(&render, "a").binds;
+        let seen = |target: &str| {
+            let bind = binds.iter().find(|bind| bind.target == target).unwrap();
+            (bind.source.clone(), bind.read_only, bind.is_folder)
+        };
+        assert_eq!(seen("/data"), (folder.path("data"), false, true));
+        assert_eq!(seen("/etc/passwd"), ("/etc/passwd".into(), true, false));
     }
 }
 

@@ -1,0 +1,148 @@
+//! Environments write to no folder or database file of the host that another one has too: two database servers on one data
+//! directory destroy it, and what staging deletes of production's uploads is gone.
+
+use std::path::Path;
+
+use super::lines::seen_in_both;
+use crate::config::ConfigLine;
+use crate::domain::{Bind, Render, ServiceName, Verb};
+use crate::plan::{Finding, ObservedEnvironment, PlanInput, Severity};
+
+const GATE: &str = "isolation";
+/// Where containers have what belongs to the system, configuration, logs: not data of the application.
+const NOT_DATA: [&str; 10] = [
+    "/etc",
+    "/usr",
+    "/var/log",
+    "/var/run",
+    "/run",
+    "/dev",
+    "/sys",
+    "/proc",
+    "/tmp",
+    "/docker-entrypoint-initdb.d",
+];
+/// Ends of names of files that are databases.
+const DATABASE_FILES: [&str; 4] = ["db", "sqlite", "sqlite3", "mdb"];
+
+/// A mount, and which service has it.
+type Mounted<'a> = (&'a ServiceName, &'a Bind);
+
+pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
+    let Some(target) = input.target() else { return Vec::new() };
+    let between = |other: &ObservedEnvironment| {
+        // The same words whichever of the two is asked about.
+        let mut pair = [&target.render, &other.render];
+        pair.sort_by_key(|render| &render.stack.environment);
+        between(input, pair[0], pair[1])
+    };
+    let mut findings: Vec<Finding> = input.others().filter_map(|(_, other)| between(other)).collect();
+    // A rollback starts what ran before as it ran.
+    if matches!(input.request.verb, Verb::Rollback { .. }) {
+        findings.iter_mut().for_each(|finding| finding.severity = Severity::Note);
+    }
+    findings
+}
+
+fn between(input: &PlanInput<'_>, a: &Render, b: &Render) -> Option<Finding> {
+    let on_purpose = &input.settings.isolation.shared_binds;
+    let mut shared: Vec<(Mounted<'_>, Mounted<'_>)> = Vec::new();
+    for ours in data(a) {
+        for theirs in data(b) {
+            let (one, other) = (&ours.1.source, &theirs.1.source);
+            let meet = one.starts_with(other) || other.starts_with(one);
+            let is_on_purpose = on_purpose.contains(one) && on_purpose.contains(other);
+            if meet && !is_on_purpose && is_written(input, (a, ours.1), (b, theirs.1)) {
+                shared.push((ours, theirs));
+            }
+        }
+    }
+    let mut paths: Vec<&Path> = shared.iter().map(|(ours, _)| ours.1.source.as_path()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let names = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+    let (one, other) = (&a.stack.environment, &b.stack.environment);
+    let finding =
+        Finding::refuse(GATE, format!("{one} and {other} mount the same data of the host: {}", names.join(", ")));
+    let finding = shared.iter().fold(finding, |finding, (ours, theirs)| {
+        let path = |mounted: &Mounted<'_>| format!("services.{}.volumes", mounted.0);
+        seen_in_both(finding, (a, &path(ours)), (b, &path(theirs)))
+    });
+    let all = shared.iter().flat_map(|(ours, theirs)| [ours.1, theirs.1]);
+    let mut listed: Vec<String> = all.map(|bind| bind.source.display().to_string()).collect();
+    listed.sort_unstable();
+    listed.dedup();
+    let line = ConfigLine::new(&["isolation"], "shared_binds", listed);
+    (!shared.is_empty()).then(|| {
+        finding
+            .mend("give each a path of its own, by a variable of the env files; or mount it with `:ro` where it is only read")
+            .mend_in_config(
+                "or, if neither can break it for the other, say so",
+                [line.if_so("if neither can break it for the other")],
+            )
+    })
+}
+
+/// What a stack mounts of the host that may be data: folders and files of databases, but not its own code, which is another
+/// gate's, nor what has its place in the system.
+fn data(render: &Render) -> impl Iterator<Item = Mounted<'_>> {
+    let mounted = render.services.iter().flat_map(|(service, spec)| {
+        let is_code = |bind: &Bind| {
+            let context = spec.build.as_ref().and_then(|build| build.settings.get("context"));
+            let holds = |context: &Path| context.starts_with(&bind.source);
+            spec.source_binds.contains_key(&bind.source)
+                || context.is_some_and(|c| holds(Path::new(c.reveal())))
+        };
+        spec.binds.iter().filter(move |bind| !is_code(bind)).map(move |bind| (service, bind))
+    });
+    mounted.filter(|(_, bind)| may_be_data(bind))
+}
+
+fn may_be_data(bind: &Bind) -> bool {
+    let is_database = || {
+        let end = bind.source.extension().and_then(|end| end.to_str());
+        end.is_some_and(|end| DATABASE_FILES.contains(&end))
+    };
+    let is_of_the_system = NOT_DATA.iter().any(|place| Path::new(&bind.target).starts_with(place));
+    (bind.is_folder && !is_of_the_system) || (!bind.is_folder && is_database())
+}
+
+/// Whether the one may break it for the other: both write, or the one does whose data is not precious.
+fn is_written(input: &PlanInput<'_>, a: (&Render, &Bind), b: (&Render, &Bind)) -> bool {
+    let is_protected = |render: &Render| {
+        input.settings.environments.get(&render.stack.environment).is_some_and(|e| e.protected)
+    };
+    match (a.1.read_only, b.1.read_only) {
+        (true, true) => false,
+        (false, false) => true,
+        (false, true) => !is_protected(a.0) || is_protected(b.0),
+        (true, false) => !is_protected(b.0) || is_protected(a.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_told_from_configuration_and_the_system() {
+        let bind = |source: &str, target: &str, is_folder| Bind {
+            source: source.into(),
+            target: target.into(),
+            read_only: false,
+            is_folder,
+        };
+        for (source, target, is_folder, expected) in [
+            ("/srv/pgdata", "/var/lib/postgresql/data", true, true),
+            ("/srv/uploads", "/app/uploads", true, true),
+            ("/srv/app.sqlite3", "/app/app.sqlite3", false, true),
+            ("/srv/nginx.conf", "/etc/nginx/nginx.conf", false, false),
+            ("/srv/conf.d", "/etc/nginx/conf.d", true, false),
+            ("/srv/logs", "/var/log/app", true, false),
+            ("/var/run/docker.sock", "/var/run/docker.sock", false, false),
+            ("/srv/settings.yml", "/app/settings.yml", false, false),
+        ] {
+            assert_eq!(may_be_data(&bind(source, target, is_folder)), expected, "{source}");
+        }
+    }
+}
