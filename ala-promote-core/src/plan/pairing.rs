@@ -110,8 +110,8 @@ pub(crate) fn unpaired<'a>(input: &PlanInput<'a>) -> Vec<&'a ServiceName> {
 }
 
 /// The service that builds a service's image: the one that the config pairs it with, else one that builds the same
-/// repository (its own name first), else the one of its own name if both are built, else the only one that is built the
-/// same way. Where nobody builds it, the one that runs another tag of the same repository.
+/// repository (its own name first), else the one of its own name if both are built, else, where none has its name, the
+/// only one that is built the same way. Where nobody builds it, the one that runs another tag of the same repository.
 fn builder_of<'a>(
     input: &PlanInput<'a>,
     building: &'a Render,
@@ -134,7 +134,7 @@ fn builder_of<'a>(
     own.filter(|(_, candidate)| same_repository(candidate))
         .or_else(by_repository)
         .or_else(|| own.filter(|(_, c)| c.build.is_some() && (spec.build.is_some() || listed)))
-        .or_else(|| built_alike(building, spec))
+        .or_else(|| built_alike(building, spec).filter(|_| own.is_none()))
         .or_else(|| built_elsewhere(input, building, service, spec))
         .or_else(|| own.filter(|_| listed))
 }

@@ -617,7 +617,10 @@ async fn a_folder_of_both_is_refused_unless_it_is_only_read_or_meant() {
         }
         let folder = host.settings.dir.join("data");
         let line = format!("[isolation] shared_binds = [\"{}\"]", folder.display());
-        says(&refusal(&host, "staging", DEPLOY).await, &["mount the same data of the host: ", "`:ro`", &line]);
+        says(
+            &refusal(&host, "staging", DEPLOY).await,
+            &["mount the same data of the host: ", "`:ro`", &line],
+        );
         host.settings.isolation.shared_binds.insert(folder);
         passes(&host, "staging", DEPLOY).await;
     }

@@ -1,6 +1,7 @@
 //! Environments write to no folder or database file of the host that another one has too: two database servers on one data
 //! directory destroy it, and what staging deletes of production's uploads is gone.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::lines::seen_in_both;
@@ -45,42 +46,45 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
 }
 
 fn between(input: &PlanInput<'_>, a: &Render, b: &Render) -> Option<Finding> {
-    let on_purpose = &input.settings.isolation.shared_binds;
-    let mut shared: Vec<(Mounted<'_>, Mounted<'_>)> = Vec::new();
-    for ours in data(a) {
-        for theirs in data(b) {
-            let (one, other) = (&ours.1.source, &theirs.1.source);
-            let meet = one.starts_with(other) || other.starts_with(one);
-            let is_on_purpose = on_purpose.contains(one) && on_purpose.contains(other);
-            if meet && !is_on_purpose && is_written(input, (a, ours.1), (b, theirs.1)) {
-                shared.push((ours, theirs));
-            }
-        }
-    }
-    let mut paths: Vec<&Path> = shared.iter().map(|(ours, _)| ours.1.source.as_path()).collect();
-    paths.sort_unstable();
-    paths.dedup();
-    let names = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+    let shared = shared(input, a, b);
+    let names = paths(shared.iter().map(|(ours, _)| ours.1));
+    let what = names.join(", ");
     let (one, other) = (&a.stack.environment, &b.stack.environment);
-    let finding =
-        Finding::refuse(GATE, format!("{one} and {other} mount the same data of the host: {}", names.join(", ")));
+    let finding = Finding::refuse(GATE, format!("{one} and {other} mount the same data of the host: {what}"));
     let finding = shared.iter().fold(finding, |finding, (ours, theirs)| {
         let path = |mounted: &Mounted<'_>| format!("services.{}.volumes", mounted.0);
         seen_in_both(finding, (a, &path(ours)), (b, &path(theirs)))
     });
-    let all = shared.iter().flat_map(|(ours, theirs)| [ours.1, theirs.1]);
-    let mut listed: Vec<String> = all.map(|bind| bind.source.display().to_string()).collect();
-    listed.sort_unstable();
-    listed.dedup();
-    let line = ConfigLine::new(&["isolation"], "shared_binds", listed);
+    let both = shared.iter().flat_map(|(ours, theirs)| [ours.1, theirs.1]);
+    let line = ConfigLine::new(&["isolation"], "shared_binds", paths(both));
+    let harmless = "if neither can break it for the other";
     (!shared.is_empty()).then(|| {
         finding
-            .mend("give each a path of its own, by a variable of the env files; or mount it with `:ro` where it is only read")
-            .mend_in_config(
-                "or, if neither can break it for the other, say so",
-                [line.if_so("if neither can break it for the other")],
+            .mend(
+                "give each a path of its own, by a variable of the env files; or mount it with `:ro` where it is only \
+                 read",
             )
+            .mend_in_config(&format!("or, {harmless}, say so"), [line.if_so(harmless)])
     })
+}
+
+/// Data of both that is one, or lies in the other, and which the one may break for the other.
+fn shared<'a>(input: &PlanInput<'_>, a: &'a Render, b: &'a Render) -> Vec<(Mounted<'a>, Mounted<'a>)> {
+    let on_purpose = &input.settings.isolation.shared_binds;
+    let is_shared = |(ours, theirs): &(Mounted<'_>, Mounted<'_>)| {
+        let (one, other) = (&ours.1.source, &theirs.1.source);
+        let meet = one.starts_with(other) || other.starts_with(one);
+        let is_on_purpose = on_purpose.contains(one) && on_purpose.contains(other);
+        meet && !is_on_purpose && is_written(input, (a, ours.1), (b, theirs.1))
+    };
+    let pairs = data(a).flat_map(|ours| data(b).map(move |theirs| (ours, theirs)));
+    pairs.filter(is_shared).collect()
+}
+
+/// Each path once, in order.
+fn paths<'a>(binds: impl Iterator<Item = &'a Bind>) -> Vec<String> {
+    let paths: BTreeSet<String> = binds.map(|bind| bind.source.display().to_string()).collect();
+    paths.into_iter().collect()
 }
 
 /// What a stack mounts of the host that may be data: folders and files of databases, but not its own code, which is another
