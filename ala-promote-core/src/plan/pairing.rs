@@ -226,9 +226,14 @@ fn is_another_tag(candidate: &ServiceSpec, spec: &ServiceSpec) -> bool {
     let (Some(theirs), Some(ours)) = (&candidate.image, &spec.image) else { return false };
     candidate.build.is_none()
         && spec.build.is_none()
-        && ours.has_origin()
+        && (ours.has_origin() || (names_an_environment(ours) && names_an_environment(theirs)))
         && ours.repository() == theirs.repository()
         && ours.tag() != theirs.tag()
         && !ours.is_version()
         && !theirs.is_version()
+}
+
+/// Whether its tag has a word for an environment: nobody else's image does, though its name may have no origin.
+fn names_an_environment(image: &ImageReference) -> bool {
+    image.tag().split(['-', '_', '.']).any(|word| OF_AN_ENVIRONMENT.contains(&word))
 }

@@ -637,6 +637,24 @@ async fn what_is_built_in_production_and_pulled_in_staging_is_not_passed_over() 
 }
 
 #[tokio::test]
+async fn an_image_without_origin_is_one_s_own_where_its_tags_name_the_environments() {
+    let host = Host::new();
+    for (environment, own, foreign) in
+        [("production", "toolkit:production", "nginx:latest"), ("staging", "toolkit:staging", "nginx:alpine")]
+    {
+        edit(&host, environment, |e| drop(e.service("toolkit").image(own)));
+        edit(&host, environment, |e| drop(e.service("proxy").image(foreign)));
+    }
+    let absent = "toolkit:staging".parse().unwrap();
+    act(&host, |state| drop(state.references.remove(&absent)));
+    says(&refusal(&host, "staging", DEPLOY).await, &["there is no image toolkit:staging to deploy without"]);
+    let image = host.world.image("ala-api:staging").unwrap();
+    act(&host, |state| drop(state.references.insert(absent.clone(), image)));
+    let images = passes(&host, "staging", DEPLOY).await.release.unwrap().images;
+    assert!(images.contains_key("toolkit") && !images.contains_key("proxy"), "{images:?}");
+}
+
+#[tokio::test]
 async fn an_image_named_by_digest_is_left_alone() {
     let host = Host::new();
     for environment in ["production", "staging"] {
