@@ -1,5 +1,6 @@
 //! What a gate found.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,14 @@ impl Finding {
     #[must_use]
     pub fn seen(mut self, line: impl Into<String>) -> Self {
         self.evidence.push(line.into());
+        self
+    }
+
+    /// Leaves out lines of evidence that stand there before.
+    #[must_use]
+    pub fn each_seen_once(mut self) -> Self {
+        let mut told = BTreeSet::new();
+        self.evidence.retain(|line| told.insert(line.clone()));
         self
     }
 

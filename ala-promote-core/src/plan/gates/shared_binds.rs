@@ -55,6 +55,7 @@ fn between(input: &PlanInput<'_>, a: &Render, b: &Render) -> Option<Finding> {
         let path = |mounted: &Mounted<'_>| format!("services.{}.volumes", mounted.0);
         seen_in_both(finding, (a, &path(ours)), (b, &path(theirs)))
     });
+    let finding = finding.each_seen_once();
     let both = shared.iter().flat_map(|(ours, theirs)| [ours.1, theirs.1]);
     let line = ConfigLine::new(&["isolation"], "shared_binds", paths(both));
     let harmless = "if neither can break it for the other";
