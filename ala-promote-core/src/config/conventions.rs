@@ -1,7 +1,7 @@
 //! What a folder means that has no config file: names of files and folders, and what is made of them.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -81,6 +81,26 @@ pub fn named_compose_files(dir: &Path, environment: &EnvironmentName) -> Vec<Pat
 /// The environment's own Compose file in a folder.
 pub(super) fn overlay_file(dir: &Path, environment: &str) -> Option<PathBuf> {
     first_present(dir, overlay_names(environment))
+}
+
+/// The Compose files in a folder that no convention gives to an environment, by their names, such as
+/// `docker-compose.deploy.yml`; sorted.
+#[must_use]
+pub fn other_compose_files(dir: &Path) -> Vec<PathBuf> {
+    let mut known: Vec<String> =
+        COMPOSE_FILES.iter().chain(&OVERRIDE_FILES).map(ToString::to_string).collect();
+    known.extend([PRODUCTION, STAGING].iter().flat_map(|name| overlay_names(name)));
+    let is_other = |name: &str| {
+        let rest = name.strip_prefix("docker-").unwrap_or(name).strip_prefix("compose");
+        rest.is_some_and(|rest| {
+            rest.starts_with(['.', '-', '_']) && (rest.ends_with(".yml") || rest.ends_with(".yaml"))
+        }) && !known.iter().any(|known| known == name)
+    };
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_other));
+    let mut files: Vec<PathBuf> = named.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    files
 }
 
 /// The Compose files in a folder that Compose takes by itself.
@@ -179,17 +199,21 @@ pub fn env_template(env_file: &Path) -> Option<PathBuf> {
         .find(|candidate| present(candidate))
 }
 
-/// Whether a Compose file has a `$` that is not doubled. What can't be read may have one.
+/// Whether a Compose file has a `$` that is not doubled, and in no comment. What can't be read may have one.
 fn uses_variables(file: &Path) -> bool {
     let Some(text) = read_bounded(file) else { return true };
-    let mut rest = text.as_slice();
-    while let Some(at) = rest.iter().position(|b| *b == b'$') {
-        match rest.get(at + 1) {
-            Some(b'$') => rest = rest.get(at + 2..).unwrap_or_default(),
-            _ => return true,
-        }
-    }
-    false
+    text.split(|b| *b == b'\n').map(without_comment).any(|line| {
+        let dollars = line.chunk_by(|one, two| one == two).filter(|same| same.first() == Some(&b'$'));
+        dollars.into_iter().any(|same| same.len() % 2 == 1)
+    })
+}
+
+/// A line of YAML up to its comment. After a quote a `#` may be text, and stays.
+fn without_comment(line: &[u8]) -> &[u8] {
+    let unquoted = line.split(|b| matches!(b, b'"' | b'\'')).next().unwrap_or_default();
+    let mut before = b' ';
+    let begins = |b: &u8| std::mem::replace(&mut before, *b).is_ascii_whitespace() && *b == b'#';
+    unquoted.iter().position(begins).and_then(|at| line.get(..at)).unwrap_or(line)
 }
 
 fn read_bounded(file: &Path) -> Option<Vec<u8>> {
@@ -208,8 +232,6 @@ fn first_present<N: AsRef<Path>>(dir: &Path, names: impl IntoIterator<Item = N>)
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -243,6 +265,42 @@ mod tests {
         let dir = folder(&[("docker-compose.yml", "image: 'a$$b'"), ("docker-compose.staging.yml", "")]);
         assert_eq!(env_of(&dir, "production", false), None);
         assert_eq!(env_of(&dir, "staging", false), None);
+    }
+
+    #[test]
+    fn a_dollar_in_a_comment_or_doubled_is_no_variable() {
+        for (line, uses) in [
+            ("a: $A", true),
+            ("a: b # $A", false),
+            ("# s/$/x/", false),
+            ("  # '$A'", false),
+            ("a: b#$A", true),
+            ("a: '# $A'", true),
+            ("a: $$A", false),
+            ("a: $$$A", true),
+            ("a: $$$$", false),
+            ("a: $$b${A}", true),
+        ] {
+            let dir = folder(&[("c.yml", &format!("services:\n{line}\nb: c\n"))]);
+            assert_eq!(uses_variables(&dir.path().join("c.yml")), uses, "{line}");
+        }
+    }
+
+    #[test]
+    fn other_compose_files_are_known_by_their_names() {
+        let names = [
+            "compose.platform.staging.yaml",
+            "docker-compose.deploy.yml",
+            "docker-compose_live.yml",
+            "compose.production.yaml",
+            "docker-compose.yml",
+        ];
+        let dir = folder(&names.map(|name| (name, "")));
+        for none in ["composer.yml", "compose.json", "my-compose.yml", "docker-compose.yml.bak"] {
+            fs::write(dir.path().join(none), "").unwrap();
+        }
+        let found = other_compose_files(dir.path());
+        assert_eq!(found, names[..3].iter().map(|name| dir.path().join(name)).collect::<Vec<_>>());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::conventions::is_work_folder;
+use super::conventions::{is_work_folder, other_compose_files};
 use super::error::{Looked, SettingsError};
 use super::paths::{absolute, same};
 
@@ -13,6 +13,8 @@ use super::paths::{absolute, same};
 /// `called` is the program's name as it was called. One without a `/` was found by `PATH` and says nothing: seen from
 /// the working directory, its folder is that directory. Links in it are not followed, so that a link in the folder to a
 /// program elsewhere works.
+///
+/// Compose files whose names no convention knows count where there is nothing else.
 ///
 /// # Errors
 /// [`NoFolder`](SettingsError::NoFolder) tells where it was looked. [`AmbiguousFolder`](SettingsError::AmbiguousFolder)
@@ -32,9 +34,11 @@ pub fn find_dir(
             (!is_work_folder(dir)).then_some("no Compose files, no ala-promote.toml")
         }
     };
+    let has_others = |dir: &Path| !other_compose_files(dir).is_empty();
     if let Some(path) = explicit.map(|dir| absolute(working_dir, dir)) {
         return match problem(&path) {
             None => Ok(path),
+            Some(_) if has_others(&path) => Ok(path),
             Some(problem) => {
                 Err(SettingsError::NoFolder { looked: vec![Looked { what: "--dir", path, problem }] })
             }
@@ -53,6 +57,9 @@ pub fn find_dir(
             None => found.push(path),
             Some(problem) => looked.push(Looked { what, path, problem }),
         }
+    }
+    if found.is_empty() {
+        found.extend(looked.iter().map(|looked| &looked.path).filter(|path| has_others(path)).cloned());
     }
     match <[PathBuf; 2]>::try_from(found) {
         Ok([working_dir, called]) => Err(SettingsError::AmbiguousFolder { working_dir, called }),
@@ -94,6 +101,12 @@ mod tests {
         assert_eq!(find(&root, None, "a", Some("./deploy")).as_deref(), Ok("a"));
         assert_eq!(find(&root, None, "c", Some("deploy")).as_deref(), Ok("c"));
         assert_eq!(find(&root, None, "d", None).as_deref(), Ok("d"));
+        // Files of other names count only where there is nothing else.
+        fs::create_dir(root.join("others")).unwrap();
+        fs::write(root.join("others/docker-compose.deploy.yml"), "").unwrap();
+        assert_eq!(find(&root, None, "others", None).as_deref(), Ok("others"));
+        assert_eq!(find(&root, Some("../others"), "a", None).as_deref(), Ok("others"));
+        assert_eq!(find(&root, None, "others", Some("../b/deploy-staging")).as_deref(), Ok("b"));
         assert_eq!(find(&root, None, "empty", Some("../b/deploy-staging")).as_deref(), Ok("b"));
         let called = root.join("b/deploy-staging");
         assert_eq!(find(&root, None, "empty", called.to_str()).as_deref(), Ok("b"));

@@ -23,7 +23,7 @@ mod state;
 mod tests;
 mod value;
 
-pub use conventions::{CONFIG_FILE, env_file_names, env_template, named_compose_files};
+pub use conventions::{CONFIG_FILE, env_file_names, env_template, named_compose_files, other_compose_files};
 pub use error::{Looked, Place, SettingsError, SettingsErrorKind};
 pub use folder::find_dir;
 pub use line::{ConfigLine, ConfigValue, UnwritableConfig};

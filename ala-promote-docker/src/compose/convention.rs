@@ -36,8 +36,16 @@ pub(super) fn default_files(dir: &Path, family: Family) -> Vec<PathBuf> {
 
 /// Whether it is one of the files that Compose takes when none are named, by its name.
 pub(super) fn is_taken_by_itself(file: &Path) -> bool {
-    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    FILES_ONE.contains(&name) || OVERRIDES_ONE.contains(&name)
+    is_one_of(file, FILES_ONE) || is_override(file)
+}
+
+/// Whether it is one that Compose lays over these by itself, by its name.
+pub(super) fn is_override(file: &Path) -> bool {
+    is_one_of(file, OVERRIDES_ONE)
+}
+
+fn is_one_of(file: &Path, names: [&str; 4]) -> bool {
+    file.file_name().and_then(|name| name.to_str()).is_some_and(|name| names.contains(&name))
 }
 
 /// What has the name of a file that Compose takes, and is none: a folder, or a link that leads nowhere or in a circle.

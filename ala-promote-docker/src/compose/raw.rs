@@ -38,6 +38,14 @@ struct Content {
     services: Option<BTreeMap<String, Option<Service>>>,
     #[serde(default)]
     include: Value,
+    #[serde(default)]
+    networks: Value,
+    #[serde(default)]
+    volumes: Value,
+    #[serde(default)]
+    secrets: Value,
+    #[serde(default)]
+    configs: Value,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +58,18 @@ struct Service {
     extends: Value,
     #[serde(default = "untagged")]
     env_file: Tagged<Value>,
+    #[serde(default = "untagged")]
+    depends_on: Tagged<Value>,
+    #[serde(default = "untagged")]
+    links: Tagged<Value>,
+    #[serde(default = "untagged")]
+    networks: Tagged<Value>,
+    #[serde(default = "untagged")]
+    volumes: Tagged<Value>,
+    #[serde(default = "untagged")]
+    secrets: Tagged<Value>,
+    #[serde(default = "untagged")]
+    configs: Tagged<Value>,
 }
 
 fn untagged() -> Tagged<Value> {
@@ -75,9 +95,9 @@ impl RawFile {
         self.content.name.as_deref()
     }
 
-    /// Whether it has `services:` at all; files of the first format have not.
+    /// Whether it has `services:` at all, or `include:`; files of the first format have neither.
     pub(super) fn has_services(&self) -> bool {
-        self.content.services.is_some()
+        self.content.services.is_some() || !self.content.include.is_null()
     }
 
     /// Its services, each with whether it has `image` or `build`, and whether it has `build`.
@@ -87,6 +107,41 @@ impl RawFile {
             let build = service.is_some_and(|s| !s.build.0.is_null());
             (name.as_str(), build || service.is_some_and(|s| !s.image.0.is_null()), build)
         })
+    }
+
+    /// Whether it names a service.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.content.services.as_ref().is_some_and(|services| services.contains_key(name))
+    }
+
+    /// Whether it says what a service is built from. An overlay may change other things of a build.
+    pub(super) fn builds(&self, name: &str) -> bool {
+        self.source(name).is_some()
+    }
+
+    /// Whether Compose could render the file by itself: each of its services has an image or a folder to build, and the
+    /// services, networks, volumes, secrets and configs that they name are in the file.
+    pub(super) fn is_complete(&self) -> bool {
+        let services = || self.content.services.iter().flatten();
+        services().next().is_some()
+            && services().all(|(name, service)| {
+                let is_made = self.builds(name) || self.image(name).is_some();
+                is_made && service.as_ref().is_some_and(|service| self.has_all_of(service))
+            })
+    }
+
+    /// Whether what a service names is in the file.
+    fn has_all_of(&self, service: &Service) -> bool {
+        let content = &self.content;
+        let mut services = named(&service.depends_on.0).chain(named(&service.links.0));
+        let mut networks = named(&service.networks.0).filter(|name| *name != "default");
+        // What has no name is a path of the host, or filled in by a variable.
+        let mut volumes = named(&service.volumes.0).filter(|name| !name.starts_with(['.', '/', '~', '$']));
+        services.all(|name| self.has(name))
+            && networks.all(|name| content.networks.get(name).is_some())
+            && volumes.all(|name| content.volumes.get(name).is_some())
+            && named(&service.secrets.0).all(|name| content.secrets.get(name).is_some())
+            && named(&service.configs.0).all(|name| content.configs.get(name).is_some())
     }
 
     /// Whether one of its services is made of the same thing as another file's: built from the same folder by the same file
@@ -267,6 +322,14 @@ fn texts<'a>(value: &'a Value, key: &'static str) -> Box<dyn Iterator<Item = &'a
     }
 }
 
+/// What the entries of a service's list or object name: `db` of `- db`, `- db:/data`, `db: {…}` and `- source: db`.
+fn named(value: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
+    match value {
+        Value::Object(entries) => Box::new(entries.keys().map(String::as_str)),
+        other => Box::new(texts(other, "source").filter_map(|text| text.split(':').next())),
+    }
+}
+
 fn folder(path: &Path) -> PathBuf {
     path.parent().unwrap_or(path).to_owned()
 }
@@ -392,6 +455,10 @@ mod tests {
             ]
         );
         assert!(file.has_services());
+        let including = write(folder.path(), "i.yml", "include: [c.yml]\n");
+        assert!(RawFile::read(&including).unwrap().has_services());
+        let old = write(folder.path(), "o.yml", "a: {image: i}\n");
+        assert!(!RawFile::read(&old).unwrap().has_services());
     }
 
     #[test]
@@ -412,6 +479,41 @@ mod tests {
             ("h", "h", false),
         ] {
             assert_eq!(file.is_made_alike(one, &file, other), alike, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn tells_whether_a_file_has_all_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let has = "  db: {image: pg}\nnetworks: {inner: }\nvolumes: {data: }\nsecrets: {key: {file: key}}\nconfigs: {conf: {file: conf}}\n";
+        for (service, complete) in [
+            ("image: x", true),
+            ("build: .", true),
+            ("build: {context: .}", true),
+            ("build: {args: {A: b}}", false),
+            ("ports: []", false),
+            ("image: x, depends_on: [db], links: ['db:pg']", true),
+            ("image: x, depends_on: {db: {condition: service_healthy}}", true),
+            ("image: x, depends_on: !override [cache]", false),
+            ("image: x, depends_on: !reset null", true),
+            ("image: x, links: [cache]", false),
+            ("image: x, networks: {inner: {aliases: [x]}, default: }", true),
+            ("image: x, networks: [outer]", false),
+            ("image: x, volumes: ['data:/data', './x:/x', '~/y:/y', '/z:/z', '/w', '${D:-./d}:/d']", true),
+            (
+                "image: x, volumes: [{type: volume, source: data, target: /d}, {type: tmpfs, target: /t}]",
+                true,
+            ),
+            ("image: x, volumes: ['other:/data']", false),
+            ("image: x, volumes: [{type: volume, source: other, target: /d}]", false),
+            ("image: x, secrets: [key], configs: [{source: conf, target: /c}]", true),
+            ("image: x, secrets: [other]", false),
+            ("image: x, configs: [other]", false),
+        ] {
+            let path = write(folder.path(), "c.yml", &format!("services:\n  a: {{{service}}}\n{has}"));
+            let file = RawFile::read(&path).unwrap();
+            assert!(file.understood, "{service}");
+            assert_eq!(file.is_complete(), complete, "{service}");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod names;
 mod overlay;
+mod reading;
 mod refusals;
 mod running;
 
@@ -13,7 +14,7 @@ use ala_promote_core::config::{ComposeFiles, EnvironmentSettings, Settings};
 use ala_promote_core::domain::{EnvironmentName, ProjectName, StackRef};
 use futures_util::future::BoxFuture;
 
-use self::names::{Named, derived};
+use self::names::Named;
 pub(crate) use self::running::RunningProject;
 use self::running::{Started, is_same_list, is_same_path};
 use super::env_file;
@@ -119,7 +120,10 @@ impl<'a> Resolver<'a> {
         // What another environment is promoted from is named after that one.
         let next = self.settings.promoted_from(&environment.name).find(|next| next.dir == environment.dir);
         let project = match (named, next) {
-            (None, Some(next)) => derived(environment, &self.stack(&next.name, depth + 1).await?.project)?,
+            (None, Some(next)) => {
+                let next = self.stack(&next.name, depth + 1).await?;
+                self.project_beside(environment, files, &next.files, &next.project).await?
+            }
             (named, _) => self.natural_project(environment, named, files).await?,
         };
         self.refuse_second(environment, &project, files).await?;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use ala_promote_core::backend::{BackendError, BackendResult};
 use ala_promote_core::config::{
-    ComposeFiles, ConfigLine, ConfigValue, EnvironmentSettings, named_compose_files,
+    ComposeFiles, ConfigLine, ConfigValue, EnvironmentSettings, named_compose_files, other_compose_files,
 };
 use ala_promote_core::domain::{ProjectName, StackRef};
 
-use super::overlay::stands_alone;
-use super::running::Started;
+use super::reading::Beside;
+use super::running::{Started, is_same_path};
 use super::{Resolver, require_files, stack, what};
 use crate::compose::convention::{default_files, is_project, listed_files, no_file, normalised};
 use crate::compose::env_file::EnvFile;
@@ -66,17 +66,7 @@ impl Resolver<'_> {
         match (files.is_empty(), named.as_slice()) {
             (false, []) => Ok(files),
             (true, [_]) => Ok(named),
-            (true, []) => Err(match no_file(&environment.dir) {
-                Some(path) => invalid(&what(environment), format!("{} is no file", path.display()))
-                    .with_hint(
-                        "a link must lead to a file; put the file there, or set `files` in ala-promote.toml",
-                    ),
-                None => invalid(
-                    &what(environment),
-                    format!("there is no Compose file in {}", environment.dir.display()),
-                )
-                .with_hint("change to the folder with your docker-compose.yml, or name it with --dir"),
-            }),
+            (true, []) => Err(nothing_taken(environment)),
             _ => Err(ambiguous(environment, &files, &named)?),
         }
     }
@@ -142,22 +132,75 @@ impl Resolver<'_> {
             Family::Two => environment.dir.clone(),
         };
         let folder = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // v1 knows no `name:`, and will refuse the file.
-        for file in files.iter().rev().filter(|_| family == Family::Two) {
+        if let Some(project) = self.name_in(environment, files).await? {
+            return Ok(project);
+        }
+        project(environment, &normalised(&folder, family), &format!("the folder {}", dir.display()))
+    }
+
+    /// The project of an environment that stands beside another one: the name that a file gives which the other has not,
+    /// if that is not the other's project; else it is called after that.
+    pub(super) async fn project_beside(
+        &self,
+        environment: &EnvironmentSettings,
+        files: &[PathBuf],
+        other_files: &[PathBuf],
+        other: &ProjectName,
+    ) -> BackendResult<ProjectName> {
+        match self.name_in(environment, &files_apart(files, other_files)).await? {
+            Some(name) if name != *other => Ok(name),
+            _ => derived(environment, other),
+        }
+    }
+
+    /// The last `name:` that files give.
+    async fn name_in(
+        &self,
+        environment: &EnvironmentSettings,
+        files: &[PathBuf],
+    ) -> BackendResult<Option<ProjectName>> {
+        // v1 knows none, and will refuse the file.
+        for file in files.iter().rev().filter(|_| self.compose.tool.family() == Family::Two) {
             let Some(name) = RawFile::read(file)?.name().map(str::to_owned) else { continue };
             let by = format!("`name:` in {}", file.display());
             if !name.contains('$') {
-                return project(environment, &name, &by);
+                return project(environment, &name, &by).map(Some);
             }
             let asked = stack(environment, project(environment, "ala-promote", "")?, Vec::new());
             let asked = StackRef { env_file: asked.env_file.filter(|path| path.is_file()), ..asked };
             let prepared = self.compose.prepare(&asked)?;
             let filled =
                 self.compose.interpolate(&asked, &prepared, &[name], arguments_without_project).await?;
-            return project(environment, &filled.concat(), &by);
+            return project(environment, &filled.concat(), &by).map(Some);
         }
-        project(environment, &normalised(&folder, family), &format!("the folder {}", dir.display()))
+        Ok(None)
     }
+}
+
+/// Those of an environment's files that another one has not.
+fn files_apart(files: &[PathBuf], others: &[PathBuf]) -> Vec<PathBuf> {
+    let is_shared = |file: &PathBuf| others.iter().any(|other| is_same_path(file, other));
+    files.iter().filter(|file| !is_shared(file)).cloned().collect()
+}
+
+/// There is no file that Compose takes by itself: why, and what is there.
+fn nothing_taken(environment: &EnvironmentSettings) -> BackendError {
+    let dir = &environment.dir;
+    if let Some(path) = no_file(dir) {
+        return invalid(&what(environment), format!("{} is no file", path.display()))
+            .with_hint("a link must lead to a file; put the file there, or set `files` in ala-promote.toml");
+    }
+    let others: Vec<Vec<PathBuf>> = other_compose_files(dir).into_iter().map(|file| vec![file]).collect();
+    if others.is_empty() {
+        return invalid(&what(environment), format!("there is no Compose file in {}", dir.display()))
+            .with_hint("change to the folder with your docker-compose.yml, or name it with --dir");
+    }
+    let detail = format!(
+        "no Compose file in {} has a name that Compose takes by itself, and no container runs that tells which is {}'s",
+        dir.display(),
+        environment.name
+    );
+    one_of_files(invalid(&what(environment), detail), environment, &others)
 }
 
 /// Several lists of files could be the environment, and nothing runs that tells: the lines to choose from.
@@ -168,10 +211,14 @@ fn ambiguous(
 ) -> BackendResult<BackendError> {
     let mut choices: Vec<Vec<&PathBuf>> = Vec::new();
     for file in named {
-        let is_alone = own.is_empty() || stands_alone(file, own)?;
+        let beside = Beside::read(file, own)?;
         // What people lay over by hand does not take the override file in.
-        let base = own.first().filter(|_| !is_alone);
-        choices.push(base.into_iter().chain([file]).collect());
+        if let Some(base) = own.first().filter(|_| !beside.stands_alone()) {
+            choices.push(vec![base, file]);
+        }
+        if own.is_empty() || beside.is_complete() {
+            choices.push(vec![file]);
+        }
     }
     if !own.is_empty() {
         choices.push(own.iter().collect());

@@ -159,13 +159,37 @@ async fn by_convention_where_nothing_runs() {
     assert_eq!(staging.project.as_str(), "app-staging");
     assert_eq!(names(&staging), ["docker-compose.yml", "docker-compose.staging.yml"]);
     assert_eq!(staging.env_file, Some(folder.path("app/.env.staging")));
-    // As Compose does, the override file counts, for both.
+}
+
+#[tokio::test]
+async fn an_override_file_is_production_s_and_lies_below_no_overlay() {
+    let folder = usual();
     folder.write("app/docker-compose.override.yml", "services: {}\n");
-    let staging = resolve(&folder, "staging", &[]).await.unwrap();
-    assert_eq!(
-        names(&staging),
-        ["docker-compose.yml", "docker-compose.override.yml", "docker-compose.staging.yml"]
-    );
+    let own = ["docker-compose.yml", "docker-compose.override.yml"];
+    let over = ["docker-compose.yml", "docker-compose.staging.yml"];
+    let with_override = ["docker-compose.yml", "docker-compose.override.yml", "docker-compose.staging.yml"];
+    let production = runs(&folder, "app", &own, None);
+    let staging = |files: &[&str]| runs(&folder, "app-staging", files, Some(".env.staging"));
+    for (running, expected) in [
+        (vec![], &over[..]),
+        (vec![production.clone()], &over),
+        (vec![production.clone(), staging(&over)], &over),
+        // It was started so.
+        (vec![production, staging(&with_override)], &with_override),
+    ] {
+        assert_eq!(names(&resolve(&folder, "production", &running).await.unwrap()), own);
+        assert_eq!(names(&resolve(&folder, "staging", &running).await.unwrap()), expected);
+    }
+    // Over files of production's own names, too.
+    std::fs::remove_file(folder.path("app/docker-compose.yml")).unwrap();
+    std::fs::remove_file(folder.path("app/docker-compose.override.yml")).unwrap();
+    folder.write("app/docker-compose.live.yml", BASE);
+    let live = runs(&folder, "app", &["docker-compose.live.yml"], None);
+    folder.write("app/compose.yaml", BASE);
+    folder.write("app/compose.override.yaml", "services: {}\n");
+    let error = resolve(&folder, "staging", &[live]).await.unwrap_err();
+    let line = "files = [\"compose.yaml\", \"docker-compose.staging.yml\"]";
+    assert_says(&error, BackendErrorKind::Conflict, &[line]);
 }
 
 #[tokio::test]
@@ -415,9 +439,12 @@ async fn a_file_that_is_a_whole_stack_stands_alone() {
         // Only other names for images: the base's builds are wanted.
         (OVER, false),
         ("services:\n  api: {image: x}\n  db: {image: pg}\n", false),
-        ("services:\n  api: {build: .}\n", false),
         ("services:\n  api: {build: .}\n  db: {ports: []}\n", false),
         ("services: {}\n", false),
+        // It says neither what is built nor how the image is called.
+        ("services:\n  api: {build: {args: {A: b}}}\n  db: {image: pg}\n", false),
+        // The volume is the base's.
+        ("services:\n  api: {build: .}\n  db: {image: pg, volumes: ['data:/data']}\n", false),
     ] {
         folder.write("app/docker-compose.staging.yml", text);
         let staging = resolve(&folder, "staging", &[]).await.unwrap();
@@ -431,6 +458,162 @@ async fn a_file_that_is_a_whole_stack_stands_alone() {
     assert_says(&error, BackendErrorKind::Conflict, &["can't be told", alone, over]);
     folder.write("app/docker-compose.staging.yml", "services:\n  proxy: {ports: []}\n");
     assert_eq!(resolve(&folder, "staging", &[]).await.unwrap().files.len(), 2);
+}
+
+#[tokio::test]
+async fn a_whole_stack_that_leaves_something_out_may_be_either() {
+    let folder = usual();
+    let base = "name: shop\nservices:\n  api: {build: ./api}\n  web: {build: ./web}\n  db: {image: pg}\n  proxy: {image: nginx}\n";
+    folder.write("app/docker-compose.yml", base);
+    let alone = "files = [\"docker-compose.staging.yml\"]";
+    let over = "files = [\"docker-compose.yml\", \"docker-compose.staging.yml\"]";
+    for (text, asked) in [
+        // It builds again what it has of the base's builds.
+        ("services:\n  api: {build: api}\n  web: {build: ./web}\n  db: {image: pg}\n", true),
+        (
+            "services:\n  api: {build: {context: ., dockerfile: staging}, depends_on: [db]}\n  db: {image: pg}\n",
+            true,
+        ),
+        // One that replaces builds by images, and has all services.
+        (
+            "services:\n  api: {build: api}\n  web: {image: x}\n  db: {image: pg}\n  proxy: {image: nginx}\n",
+            true,
+        ),
+        // A name of its own.
+        ("name: shop-staging\nservices:\n  api: {image: x}\n", true),
+        ("name: shop\nservices:\n  api: {image: x}\n", false),
+        // Other images, a build of something else, and what differs between the two.
+        ("services:\n  api: {image: x}\n  web: {image: y}\n", false),
+        ("services:\n  api: {image: x, ports: ['1:1'], environment: {A: b}}\n  mail: {build: mail}\n", false),
+        ("services:\n  api: {build: api}\n  web: {image: x}\n", false),
+        (
+            "services:\n  api: {image: x, build: {args: {A: b}}}\n  web: {image: x, build: {target: t}}\n",
+            false,
+        ),
+        // It names what only the base has.
+        ("services:\n  api: {build: api, depends_on: [db]}\n", false),
+        ("name: apart\nservices:\n  api: {image: x, networks: [inner]}\n", false),
+    ] {
+        folder.write("app/docker-compose.staging.yml", text);
+        match resolve(&folder, "staging", &[]).await {
+            Ok(staging) => assert!(!asked && staging.files.len() == 2, "{text}"),
+            Err(error) => {
+                assert!(asked, "{text}: {error}");
+                assert_says(&error, BackendErrorKind::Conflict, &["can't be told", alone, over]);
+            }
+        }
+    }
+    // What runs of it tells.
+    folder.write("app/docker-compose.staging.yml", "services:\n  api: {build: api}\n");
+    for files in [&["docker-compose.staging.yml"][..], &["docker-compose.yml", "docker-compose.staging.yml"]]
+    {
+        let running = [runs(&folder, "shop-staging", files, Some(".env.staging"))];
+        assert_eq!(names(&resolve(&folder, "staging", &running).await.unwrap()), files);
+    }
+}
+
+#[tokio::test]
+async fn two_files_that_could_be_staging_s_are_asked_about() {
+    let folder = usual();
+    folder.write("app/docker-compose.stage.yml", ALONE);
+    let error = resolve(&folder, "staging", &[]).await.unwrap_err();
+    let parts = [
+        "\"docker-compose.staging.yml\", \"docker-compose.stage.yml\" could each be of staging",
+        "\nfiles = [\"docker-compose.yml\", \"docker-compose.staging.yml\"]\nfiles = [\"docker-compose.stage.yml\"]",
+    ];
+    assert_says(&error, BackendErrorKind::Conflict, &parts);
+    // What runs tells.
+    let overlaid = ["docker-compose.yml", "docker-compose.staging.yml"];
+    let running = [runs(&folder, "app-staging", &overlaid, Some(".env.staging"))];
+    assert_eq!(names(&resolve(&folder, "staging", &running).await.unwrap()), overlaid);
+    folder.write("app/.ala-promote/compose/staging.json", "{}");
+    let derived = [".ala-promote/compose/staging.json"];
+    let running = [runs(&folder, "app-staging", &derived, Some(".env.staging"))];
+    let error = resolve(&folder, "staging", &running).await.unwrap_err();
+    assert_says(&error, BackendErrorKind::Conflict, &parts);
+}
+
+#[tokio::test]
+async fn where_all_files_have_other_names_they_are_listed() {
+    let folder = usual();
+    std::fs::remove_file(folder.path("app/docker-compose.yml")).unwrap();
+    folder.write("app/docker-compose.deploy.yml", BASE);
+    folder.write("app/compose.platform.production.yaml", "include: [docker-compose.deploy.yml]\n");
+    let error = resolve(&folder, "production", &[]).await.unwrap_err();
+    let lines = "[environments.production]\nfiles = [\"compose.platform.production.yaml\"]\nfiles = [\"docker-compose.deploy.yml\"]";
+    assert_says(&error, BackendErrorKind::Invalid, &["by itself", lines]);
+    let running = [runs(&folder, "app", &["docker-compose.deploy.yml"], None)];
+    assert_eq!(
+        names(&resolve(&folder, "production", &running).await.unwrap()),
+        ["docker-compose.deploy.yml"]
+    );
+}
+
+#[tokio::test]
+async fn a_whole_file_of_production_s_is_among_the_lines() {
+    let folder = usual();
+    let over = "files = [\"docker-compose.yml\", \"docker-compose.prod.yml\"]\n";
+    let alone = "\nfiles = [\"docker-compose.prod.yml\"]\n";
+    for (text, offered) in [
+        ("services:\n  api: {image: x}\n", [true, true]),
+        ("services:\n  api: {image: x, depends_on: [db]}\n", [true, false]),
+        ("services:\n  api: {restart: always}\n", [true, false]),
+        (ALONE, [false, true]),
+    ] {
+        folder.write("app/docker-compose.prod.yml", text);
+        let error = resolve(&folder, "production", &[]).await.unwrap_err();
+        let hint = error.hint().unwrap();
+        assert_eq!([over, alone].map(|line| hint.contains(line)), offered, "{text}: {hint}");
+        assert!(hint.ends_with("\nfiles = [\"docker-compose.yml\"]"), "{hint}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_in_staging_s_own_file_is_its_project() {
+    let folder = usual();
+    let stage = ["docker-compose.staging.yml"];
+    folder.write("app/docker-compose.yml", &format!("name: shop\n{BASE}"));
+    folder.write("app/docker-compose.staging.yml", &format!("name: shop-qa\n{ALONE}"));
+    let mut exact = settings(&folder);
+    let files = vec![folder.path("app/docker-compose.staging.yml")];
+    exact.environments.get_mut("staging").unwrap().files = ComposeFiles::Exactly(files);
+    let one = runs(&folder, "shop-qa", &stage, Some(".env.staging"));
+    // By an earlier version.
+    let before = runs(&folder, "shop-staging", &stage, Some(".env.staging"));
+    for settings in [settings(&folder), exact.clone()] {
+        for (running, expected) in
+            [(vec![], "shop-qa"), (vec![one.clone()], "shop-qa"), (vec![before.clone()], "shop-staging")]
+        {
+            let staging = resolve_with(&settings, "staging", &running).await.unwrap();
+            assert_eq!(
+                (staging.project.as_str(), names(&staging)),
+                (expected, stage.map(String::from).into())
+            );
+            let production = resolve_with(&settings, "production", &running).await.unwrap();
+            assert_eq!(production.project.as_str(), "shop");
+        }
+        let error = resolve_with(&settings, "staging", &[one.clone(), before.clone()]).await.unwrap_err();
+        assert_says(&error, BackendErrorKind::Conflict, &["`shop-qa`", "`shop-staging`"]);
+    }
+    // v1 does not know names in files.
+    let staging = "staging".parse().unwrap();
+    let by_one = uncallable((1, 29)).resolve(&settings(&folder), &staging, &[]).await.unwrap();
+    assert_eq!(by_one.project.as_str(), "app-staging");
+    // Config and env file win.
+    folder.write("app/.env.staging", "COMPOSE_PROJECT_NAME=by-env\n");
+    assert_eq!(resolve(&folder, "staging", &[]).await.unwrap().project.as_str(), "by-env");
+    project(&mut exact, "staging", "by-config");
+    assert_eq!(resolve_with(&exact, "staging", &[]).await.unwrap().project.as_str(), "by-config");
+    // Production's own is nobody else's.
+    folder.write("app/.env.staging", "");
+    folder.write("app/docker-compose.staging.yml", &format!("name: shop\n{ALONE}"));
+    assert_eq!(resolve(&folder, "staging", &[]).await.unwrap().project.as_str(), "shop-staging");
+    folder.write("app/.env", "COMPOSE_PROJECT_NAME=live\n");
+    folder.write("app/docker-compose.staging.yml", OVER);
+    let files = vec![folder.path("app/docker-compose.yml"), folder.path("app/docker-compose.staging.yml")];
+    let mut listed = settings(&folder);
+    listed.environments.get_mut("staging").unwrap().files = ComposeFiles::Exactly(files);
+    assert_eq!(resolve_with(&listed, "staging", &[]).await.unwrap().project.as_str(), "live-staging");
 }
 
 #[tokio::test]
