@@ -35,7 +35,8 @@ fn at_once(engines: &[EngineEnv], scenario: impl Fn(&EngineEnv) + Sync) {
 /// A command that heeds signals: tests that run in the background of a script were started with Ctrl-C ignored, and would
 /// hand that down.
 pub(crate) fn heeding_signals(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("env");
+    // By its whole path: a test may take `PATH` away.
+    let mut command = Command::new("/usr/bin/env");
     command.arg("--default-signal=HUP,INT,TERM").arg(program);
     command
 }
