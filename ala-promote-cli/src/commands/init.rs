@@ -80,9 +80,11 @@ impl FirstDay<'_> {
             rounds += 1;
             let mut found = match self.found().await {
                 Err(error) => {
-                    let line = self.choose(error).await?;
-                    self.draft.add(vec![line]).map_err(unwritable)?;
-                    continue;
+                    let line: Vec<ConfigLine> = self.choose(&error).await?.into_iter().collect();
+                    if self.draft.add(line).map_err(unwritable)? {
+                        continue;
+                    }
+                    return Err(error);
                 }
                 Ok(found) => found,
             };
@@ -138,20 +140,17 @@ impl FirstDay<'_> {
         context::settings_if(self.app, self.options, Some(text))
     }
 
-    /// Asks which of several lines is meant; without an answer it stays the error that it was.
-    async fn choose(&mut self, error: CliError) -> Result<ConfigLine, CliError> {
+    /// Asks which of several lines is meant, if that is what stands in the way.
+    async fn choose(&mut self, error: &CliError) -> Result<Option<ConfigLine>, CliError> {
         let choices = error.choices();
         if choices.is_empty() || self.questions == 0 {
-            return Err(error);
+            return Ok(None);
         }
         self.questions -= 1;
         let question = render::init::question(&error.to_string(), choices);
         let answer = prompt::line(self.app, self.ui, &question).await?;
         let number = answer.and_then(|answer| answer.parse::<usize>().ok()).and_then(|n| n.checked_sub(1));
-        match number.and_then(|index| choices.get(index)) {
-            Some(line) => Ok(line.clone()),
-            None => Err(error),
-        }
+        Ok(number.and_then(|index| choices.get(index)).cloned())
     }
 
     /// Asks which database is backed up, where it can't be told; no answer is an answer too.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use ala_promote_core::config::{ConfigLine, UnwritableConfig};
@@ -45,13 +46,19 @@ impl Draft {
 
     /// What the file would say, without comments where it is new.
     pub(crate) fn text(&self) -> Result<String, UnwritableConfig> {
-        ConfigLine::write_into(self.written.as_deref().unwrap_or_default(), &self.lines)
+        let written = self.written.as_deref().unwrap_or_default();
+        if self.lines.is_empty() {
+            Ok(written.to_owned())
+        } else {
+            ConfigLine::write_into(written, &self.lines)
+        }
     }
 
-    /// Adds lines; tells whether they say something new.
+    /// Adds lines, but none that would replace what somebody wrote; tells whether they say something new.
     pub(crate) fn add(&mut self, lines: Vec<ConfigLine>) -> Result<bool, UnwritableConfig> {
         let before = self.text()?;
-        self.lines.extend(lines);
+        let written = self.written.as_deref().unwrap_or_default();
+        self.lines.extend(lines.into_iter().filter(|line| !line.replaces(written)));
         Ok(self.text()? != before)
     }
 
@@ -64,15 +71,24 @@ impl Draft {
         Ok(diff.unified_diff().context_radius(CONTEXT).header(&name, &name).to_string())
     }
 
-    /// Writes the lines into the file that is there: all of them or, if it fails, none.
+    /// Writes the lines into the file that is there: all of them or, if it fails or somebody changed the file meanwhile,
+    /// none.
     pub(crate) fn write(&self) -> io::Result<()> {
         // A link goes on leading to the file.
         let path = fs::canonicalize(&self.path)?;
         let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(self.text().map_err(io::Error::other)?.as_bytes())?;
-        file.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
+        let there = fs::metadata(&path)?;
+        file.as_file().set_permissions(there.permissions())?;
+        let ours = file.as_file().metadata()?;
+        if (ours.uid(), ours.gid()) != (there.uid(), there.gid()) {
+            fchown(file.as_file(), Some(there.uid()), Some(there.gid()))?;
+        }
         file.as_file().sync_all()?;
+        if fs::read_to_string(&path).ok() != self.written {
+            return Err(io::Error::other("somebody changed it meanwhile"));
+        }
         file.persist(path)?;
         Ok(())
     }
@@ -107,6 +123,25 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(Draft::of(link).unwrap().diff().unwrap(), "");
+    }
+
+    #[test]
+    fn what_somebody_wrote_is_neither_replaced_nor_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ala-promote.toml");
+        let ours = "[environments.staging.beside]\nport_offset = 1 # agreed";
+        fs::write(&path, ours).unwrap();
+        let mut draft = Draft::of(path.clone()).unwrap();
+        assert!(!draft.add(vec![line()]).unwrap());
+        assert_eq!(draft.diff().unwrap(), "");
+        let suffix = ConfigLine::new(&["environments", "staging", "beside"], "container_suffix", "-x");
+        assert!(draft.add(vec![suffix]).unwrap());
+        fs::write(&path, "# Another one.\n").unwrap();
+        assert!(draft.write().unwrap_err().to_string().contains("meanwhile"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# Another one.\n");
+        fs::write(&path, ours).unwrap();
+        draft.write().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{ours}\ncontainer_suffix = \"-x\"\n"));
     }
 
     #[test]

@@ -98,13 +98,31 @@ impl ConfigLine {
         for line in lines {
             line.write(document.as_table_mut())?;
         }
-        Ok(document.to_string())
+        let written = document.to_string();
+        // The lines' ends are read as one, and written as they were.
+        Ok(if text.contains("\r\n") { written.replace("\r\n", "\n").replace('\n', "\r\n") } else { written })
+    }
+
+    /// Whether a config says something else for this key, which the line would replace.
+    #[must_use]
+    pub fn replaces(&self, text: &str) -> bool {
+        let Ok(document) = text.parse::<DocumentMut>() else { return false };
+        let tables = self.table.iter();
+        let table = tables.fold(Some(document.as_item()), |item, name| item?.as_table_like()?.get(name));
+        let Some(there) = table.and_then(|table| table.as_table_like()?.get(&self.key)) else { return false };
+        if there.is_array() && self.adds() {
+            return false;
+        }
+        let plain = |value: &Value| value.clone().decorated("", "").to_string();
+        there.as_value().map(plain) != Some(plain(&self.value.to_toml()))
     }
 
     fn write(&self, root: &mut Table) -> Result<(), UnwritableConfig> {
         let mut place: &mut dyn TableLike = root;
+        let mut is_inline = false;
         for (depth, name) in self.table.iter().enumerate() {
-            let item = place.entry(name).or_insert_with(|| self.new_table(depth));
+            let item = place.entry(name).or_insert_with(|| self.new_table(depth, is_inline));
+            is_inline = item.is_inline_table();
             let not_a_table = || UnwritableConfig(format!("`{name}` is no table in it"));
             place = item.as_table_like_mut().ok_or_else(not_a_table)?;
         }
@@ -129,8 +147,9 @@ impl ConfigLine {
         self.key != "files"
     }
 
-    fn new_table(&self, depth: usize) -> Item {
-        if depth >= self.header_length() {
+    /// Within an inline table there is no other kind.
+    fn new_table(&self, depth: usize, is_inline: bool) -> Item {
+        if is_inline || depth >= self.header_length() {
             return Item::Value(Value::InlineTable(InlineTable::new()));
         }
         let mut table = Table::new();
@@ -255,6 +274,47 @@ mod tests {
              shared_networks = [\"a\", \"b\"]\n"
         );
         assert_eq!(ConfigLine::write_into(&after, &lines).unwrap(), after);
+    }
+
+    #[test]
+    fn written_otherwise_it_is_the_same_config() {
+        let line = || [beside("port_offset", 10000_u16)];
+        for before in [
+            "environments = { production = { protected = true } }\n",
+            "environments.staging.protected = false\n",
+            "environments.staging = { beside = { container_suffix = \"-x\" } }",
+            "[environments.staging.beside]\ncontainer_suffix = \"-x\" # why\n",
+            "[[hooks]]\nrun = 1\n",
+        ] {
+            let after = ConfigLine::write_into(before, &line()).unwrap();
+            let mut expected: toml::Table = toml::from_str(before).unwrap();
+            let mut table = &mut expected;
+            for name in ["environments", "staging", "beside"] {
+                let next = table.entry(name).or_insert(toml::Value::Table(toml::Table::new()));
+                table = next.as_table_mut().unwrap();
+            }
+            table.insert("port_offset".into(), 10000.into());
+            assert_eq!(toml::from_str::<toml::Table>(&after).unwrap(), expected, "{after}");
+            assert!(after.contains("# why") || !before.contains("# why"), "{after}");
+        }
+        let crlf = ConfigLine::write_into("version = 1\r\n", &line()).unwrap();
+        assert_eq!(crlf, "version = 1\r\n\r\n[environments.staging]\r\nbeside = { port_offset = 10000 }\r\n");
+    }
+
+    #[test]
+    fn what_would_be_replaced_is_known() {
+        let line = beside("port_offset", 10000_u16);
+        let networks = ConfigLine::new(&["isolation"], "shared_networks", vec!["b".to_owned()]);
+        for (text, replaces) in [
+            ("", false),
+            ("environments.staging.beside.port_offset = 1", true),
+            ("environments.staging.beside.port_offset = 10000 # as is", false),
+            ("environments.staging.beside.container_suffix = \"-x\"", false),
+            ("environments = 1", false),
+        ] {
+            assert_eq!(line.replaces(text), replaces, "{text}");
+        }
+        assert!(!networks.replaces("isolation.shared_networks = [\"a\"]"), "it is added to");
     }
 
     #[test]

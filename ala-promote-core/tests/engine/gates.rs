@@ -627,6 +627,37 @@ async fn a_folder_of_both_is_refused_unless_it_is_only_read_or_meant() {
 }
 
 #[tokio::test]
+async fn who_reads_the_whole_host_is_in_nobody_s_way() {
+    let bind = |path: &str, read_only| Bind {
+        source: path.into(),
+        target: "/data".into(),
+        read_only,
+        is_folder: true,
+    };
+    let host = Host::new();
+    edit(&host, "production", |e| drop(e.service("backend").bind_at(bind("/", true))));
+    edit(&host, "staging", |e| drop(e.service("backend").bind_at(bind("/srv/data", false))));
+    passes(&host, "staging", DEPLOY).await;
+    // But not who reads a part of what is written.
+    edit(&host, "production", |e| drop(e.service("worker").bind_at(bind("/srv/data/shared", true))));
+    says(&refusal(&host, "staging", DEPLOY).await, &["mount the same data of the host: "]);
+}
+
+#[tokio::test]
+async fn which_of_two_that_are_alike_is_moved_people_say() {
+    let mut host = Host::new();
+    colliding(&host);
+    host.settings.environments.get_mut("staging").unwrap().protected = true;
+    let plan = host.plan("staging", DEPLOY).await;
+    let ala_promote_core::engine::EngineError::Refused(refusal) = plan.unwrap_err() else {
+        panic!("refused")
+    };
+    let lines: Vec<_> = refusal.findings.iter().flat_map(|finding| &finding.config).collect();
+    assert!(lines.iter().any(|line| line.key == "port_offset" && line.table[1] == "staging"), "{lines:?}");
+    assert!(lines.iter().all(|line| line.if_so.is_some()), "{lines:?}");
+}
+
+#[tokio::test]
 async fn what_is_built_in_production_and_pulled_in_staging_is_not_passed_over() {
     let host = Host::with_release(false).await;
     let image = "registry.example.com/ala-api";

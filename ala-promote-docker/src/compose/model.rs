@@ -25,6 +25,17 @@ pub(super) struct Named {
     pub(super) name: Option<Text>,
     #[serde(default)]
     pub(super) external: Value,
+    #[serde(default)]
+    pub(super) driver_opts: BTreeMap<String, Option<Text>>,
+}
+
+impl Named {
+    /// The folder of the host that a volume is, where its driver's options say so.
+    pub(super) fn folder(&self) -> Option<&str> {
+        let option = |key: &str| self.driver_opts.get(key)?.as_ref().map(|text| text.0.as_str());
+        let is_bind = option("o")?.split(',').any(|word| matches!(word.trim(), "bind" | "rbind"));
+        option("device").filter(|device| is_bind && device.starts_with('/'))
+    }
 }
 
 /// A service.

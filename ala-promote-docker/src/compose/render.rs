@@ -43,7 +43,7 @@ impl Context<'_> {
             if self.is_active(service) {
                 let name =
                     ServiceName::new(name.as_str()).map_err(|error| self.invalid(error.to_string()))?;
-                let spec = self.service(&name, service)?;
+                let spec = self.service(&name, service, &model.volumes)?;
                 services.insert(name, spec);
             }
         }
@@ -74,11 +74,16 @@ impl Context<'_> {
             || self.family == Family::Two
     }
 
-    fn service(&self, name: &ServiceName, service: &Service) -> BackendResult<ServiceSpec> {
+    fn service(
+        &self,
+        name: &ServiceName,
+        service: &Service,
+        volumes: &BTreeMap<String, Option<Named>>,
+    ) -> BackendResult<ServiceSpec> {
         let network_mode = text(&service.network_mode);
         let networks: Vec<String> = service.networks.iter().map(|(key, _)| key.to_owned()).collect();
         let default = networks.is_empty() && network_mode.is_none();
-        let (volumes, binds) = mounts(&service.volumes, &self.stack.dir);
+        let (volumes, binds) = mounts(&service.volumes, volumes, &self.stack.dir);
         let build = service.build.as_ref().map(|build| build_spec(build, &self.stack.dir));
         let root = build.as_ref().and_then(|build| build.settings.get("context"));
         let root = root.map_or(self.stack.dir.as_path(), |context| Path::new(context.reveal()));
@@ -193,8 +198,13 @@ fn has_healthcheck(service: &Service) -> bool {
     service.healthcheck.as_ref().is_some_and(|check| !check.disable && !none(&check.test))
 }
 
-/// Keys of named volumes, and host paths. Anonymous volumes and tmpfs have neither.
-fn mounts(mounts: &[Mount], dir: &Path) -> (Vec<String>, Vec<Bind>) {
+/// Keys of named volumes, and host paths, those included that are volumes by a driver's options. Anonymous volumes and
+/// tmpfs have neither.
+fn mounts(
+    mounts: &[Mount],
+    declared: &BTreeMap<String, Option<Named>>,
+    dir: &Path,
+) -> (Vec<String>, Vec<Bind>) {
     let mut volumes = BTreeSet::new();
     let mut binds = BTreeSet::new();
     for mount in mounts {
@@ -213,15 +223,19 @@ fn mounts(mounts: &[Mount], dir: &Path) -> (Vec<String>, Vec<Bind>) {
             },
             Mount::Long { source: None, .. } => continue,
         };
-        match kind {
-            "volume" => drop(volumes.insert(source.to_owned())),
-            "bind" => {
-                let path = dir.join(source.replace("$$", "$"));
-                let source = path.canonicalize().unwrap_or(path);
-                let is_folder = source.metadata().map_or(true, |found| found.is_dir());
-                binds.insert(Bind { source, target: target.replace("$$", "$"), read_only, is_folder });
+        let folder = match kind {
+            "volume" => {
+                volumes.insert(source.to_owned());
+                declared.get(source).and_then(Option::as_ref).and_then(Named::folder)
             }
-            _ => {}
+            "bind" => Some(source),
+            _ => None,
+        };
+        if let Some(folder) = folder {
+            let path = dir.join(folder.replace("$$", "$"));
+            let source = path.canonicalize().unwrap_or(path);
+            let is_folder = source.metadata().map_or(true, |found| found.is_dir());
+            binds.insert(Bind { source, target: target.replace("$$", "$"), read_only, is_folder });
         }
     }
     (volumes.into_iter().collect(), binds.into_iter().collect())
@@ -335,10 +349,18 @@ mod tests {
         };
         all.extend([long("volume", Some("data2")), long("volume", None), long("tmpfs", None)]);
         all.push(long("bind", Some("/long")));
-        let (volumes, binds) = mounts(&all, Path::new("/srv"));
+        let device = serde_json::json!({ "data": { "driver_opts": { "o": "bind", "device": "/disk" } } });
+        let declared = serde_json::from_value(device).unwrap();
+        let (volumes, binds) = mounts(&all, &declared, Path::new("/srv"));
         assert_eq!(volumes, ["data", "data2"]);
         let seen: Vec<_> =
             binds.iter().map(|b| (b.source.to_str().unwrap(), b.target.as_str(), b.read_only)).collect();
-        assert_eq!(seen, [("/abs", "/abs", false), ("/long", "/t", true), ("/srv/./rel", "/rel", true)]);
+        let expected = [
+            ("/abs", "/abs", false),
+            ("/disk", "/data", false),
+            ("/long", "/t", true),
+            ("/srv/./rel", "/rel", true),
+        ];
+        assert_eq!(seen, expected);
     }
 }

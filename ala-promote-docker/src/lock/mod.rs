@@ -8,7 +8,7 @@ mod process_mark;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ala_promote_core::backend::{
     Acquired, BackendError, BackendErrorKind, BackendResult, Lock, LockGuard, LockHolder, LockScope,
@@ -24,8 +24,8 @@ use host::HostLock;
 use on_engine::{EngineLocks, Taken};
 use process_mark::ProcessMark;
 
-/// How often it is looked who holds a lock.
-const LOOKS_FOR_HOLDER: u32 = 20;
+/// How long it is looked who holds a lock.
+const PATIENCE_FOR_HOLDER: Duration = Duration::from_secs(2);
 /// Pause between two looks.
 const LOOK_FOR_HOLDER_AGAIN: Duration = Duration::from_millis(100);
 
@@ -45,15 +45,15 @@ impl Locks {
     /// Who holds a project's lock on a file: what the engine says is newer than a note that a dead holder may have left.
     /// One who took it just now says so in a moment.
     async fn busy(&self, project: &ProjectName, held: &Path) -> Acquired {
-        let mut holder = None;
-        for _ in 0..LOOKS_FOR_HOLDER {
+        let deadline = Instant::now() + PATIENCE_FOR_HOLDER;
+        let holder = loop {
             let on_engine = self.engine.read(project).await.ok().flatten().map(|found| found.holder);
-            holder = on_engine.or_else(|| host::read_note(held));
-            if holder.is_some() || !HostLock::is_held(held).await {
-                break;
+            let holder = on_engine.or_else(|| host::read_note(held));
+            if holder.is_some() || Instant::now() > deadline {
+                break holder;
             }
             tokio::time::sleep(LOOK_FOR_HOLDER_AGAIN).await;
-        }
+        };
         held_by(holder, held)
     }
 }

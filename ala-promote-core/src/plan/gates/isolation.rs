@@ -133,12 +133,18 @@ fn or_beside(
     let is_moved = |render: &Render| render.stack.environment == input.request.environment;
     let moved = match (is_protected(a), is_protected(b)) {
         (true, false) => b,
-        (true, true) if is_moved(b) => b,
+        (false, true) => a,
+        _ if is_moved(b) => b,
         _ => a,
     };
     let Some(value) = value(moved) else { return finding };
     let name = &moved.stack.environment;
     let line = ConfigLine::new(&["environments", name.as_str(), "beside"], key, value);
+    // Which of two that are alike is to be moved, people know.
+    let line = match is_protected(a) == is_protected(b) {
+        true => line.if_so(format!("if {name} is the one to be moved")),
+        false => line,
+    };
     finding.mend_in_config(&format!("or move {name}'s"), [line])
 }
 

@@ -1,11 +1,12 @@
 //! A promoted service runs what its image holds, not code that is mounted over it: else what was tested is not what is
 //! promoted.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use super::lines::seen_in;
 use crate::config::ConfigLine;
-use crate::domain::{ServiceSpec, Verb, is_source_file};
+use crate::domain::{Bind, ServiceSpec, Verb, is_source_file};
 use crate::plan::pairing::promoted_services;
 use crate::plan::{Finding, PlanInput, Severity};
 
@@ -25,7 +26,9 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         // The context may be known only where it is built.
         let contexts = [promoted.spec, promoted.builder_spec].into_iter().filter_map(context);
         let contexts: Vec<PathBuf> = contexts.collect();
-        for bind in promoted.spec.binds.iter().map(|bind| plain(&bind.source)) {
+        // One may be mounted in several places.
+        let sources: BTreeSet<PathBuf> = promoted.spec.binds.iter().map(|bind| plain(&bind.source)).collect();
+        for bind in sources {
             if !is_code(&bind, &contexts) && !holds_code(&bind, promoted.spec) {
                 continue;
             }
@@ -49,6 +52,13 @@ pub(super) fn check(input: &PlanInput<'_>) -> Vec<Finding> {
         findings.iter_mut().for_each(|finding| finding.severity = Severity::Note);
     }
     findings
+}
+
+/// Whether what a service mounts is its code.
+pub(super) fn is_mounted(bind: &Bind, spec: &ServiceSpec) -> bool {
+    let contexts: Vec<PathBuf> = context(spec).into_iter().collect();
+    let source = plain(&bind.source);
+    is_code(&source, &contexts) || holds_code(&source, spec)
 }
 
 fn context(spec: &ServiceSpec) -> Option<PathBuf> {

@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::lines::seen_in_both;
+use super::mounted_code;
 use crate::config::ConfigLine;
 use crate::domain::{Bind, Render, ServiceName, Verb};
 use crate::plan::{Finding, ObservedEnvironment, PlanInput, Severity};
 
 const GATE: &str = "isolation";
 /// Where containers have what belongs to the system, configuration, logs: not data of the application.
-const NOT_DATA: [&str; 10] = [
+const NOT_DATA: [&str; 12] = [
     "/etc",
-    "/usr",
+    "/usr/lib",
+    "/usr/share/zoneinfo",
+    "/usr/local/share/ca-certificates",
     "/var/log",
     "/var/run",
     "/run",
@@ -74,7 +77,10 @@ fn shared<'a>(input: &PlanInput<'_>, a: &'a Render, b: &'a Render) -> Vec<(Mount
     let on_purpose = &input.settings.isolation.shared_binds;
     let is_shared = |(ours, theirs): &(Mounted<'_>, Mounted<'_>)| {
         let (one, other) = (&ours.1.source, &theirs.1.source);
-        let meet = one.starts_with(other) || other.starts_with(one);
+        // Who only reads what lies above sees more than he minds: a monitor that has the whole host.
+        let meet = one == other
+            || (one.starts_with(other) && !theirs.1.read_only)
+            || (other.starts_with(one) && !ours.1.read_only);
         let is_on_purpose = on_purpose.contains(one) && on_purpose.contains(other);
         meet && !is_on_purpose && is_written(input, (a, ours.1), (b, theirs.1))
     };
@@ -88,19 +94,13 @@ fn paths<'a>(binds: impl Iterator<Item = &'a Bind>) -> Vec<String> {
     paths.into_iter().collect()
 }
 
-/// What a stack mounts of the host that may be data: folders and files of databases, but not its own code, which is another
+/// What a stack mounts of the host that may be data: folders and files of databases, but not code, which is another
 /// gate's, nor what has its place in the system.
 fn data(render: &Render) -> impl Iterator<Item = Mounted<'_>> {
-    let mounted = render.services.iter().flat_map(|(service, spec)| {
-        let is_code = |bind: &Bind| {
-            let context = spec.build.as_ref().and_then(|build| build.settings.get("context"));
-            let holds = |context: &Path| context.starts_with(&bind.source);
-            spec.source_binds.contains_key(&bind.source)
-                || context.is_some_and(|c| holds(Path::new(c.reveal())))
-        };
-        spec.binds.iter().filter(move |bind| !is_code(bind)).map(move |bind| (service, bind))
-    });
-    mounted.filter(|(_, bind)| may_be_data(bind))
+    render.services.iter().flat_map(|(service, spec)| {
+        let is_data = |bind: &&Bind| !mounted_code::is_mounted(bind, spec) && may_be_data(bind);
+        spec.binds.iter().filter(is_data).map(move |bind| (service, bind))
+    })
 }
 
 fn may_be_data(bind: &Bind) -> bool {
@@ -140,6 +140,7 @@ mod tests {
         for (source, target, is_folder, expected) in [
             ("/srv/pgdata", "/var/lib/postgresql/data", true, true),
             ("/srv/uploads", "/app/uploads", true, true),
+            ("/srv/uploads", "/usr/src/app/uploads", true, true),
             ("/srv/app.sqlite3", "/app/app.sqlite3", false, true),
             ("/srv/nginx.conf", "/etc/nginx/nginx.conf", false, false),
             ("/srv/conf.d", "/etc/nginx/conf.d", true, false),

@@ -72,9 +72,9 @@ fn files_to_say(input: &PlanInput<'_>) -> Option<Finding> {
     let settings = input.environment().filter(|settings| settings.files == ComposeFiles::AsRunning)?;
     settings.beside.as_ref()?;
     let name = &settings.name;
-    let files = &input.target()?.render.stack.files;
-    let names: Vec<String> =
-        files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned())).collect();
+    let stack = &input.target()?.render.stack;
+    let named = |file: &PathBuf| file.strip_prefix(&stack.dir).unwrap_or(file).display().to_string();
+    let names: Vec<String> = stack.files.iter().map(named).collect();
     let finding = Finding::refuse(GATE, format!("{name} has `beside`, but does not say its files"));
     let line = ConfigLine::new(&["environments", name.as_str()], "files", names);
     Some(finding.mend_in_config("write them", [line]))

@@ -118,7 +118,9 @@ impl<'a> Resolver<'a> {
             return started.stack_of(environment, files);
         }
         // What another environment is promoted from is named after that one.
-        let next = self.settings.promoted_from(&environment.name).find(|next| next.dir == environment.dir);
+        let is_over_this = |next: &EnvironmentSettings| matches!(&next.files, ComposeFiles::OverlayOn { base, .. } if *base == environment.name);
+        let mut next = self.settings.promoted_from(&environment.name);
+        let next = next.find(|next| next.dir == environment.dir && !is_over_this(next));
         let project = match (named, next) {
             (None, Some(next)) => {
                 let next = self.stack(&next.name, depth + 1).await?;

@@ -9,7 +9,7 @@ use ala_promote_core::domain::{EnvironmentName, ProjectName, StackRef};
 
 use super::names::{derived, one_of_files, quoted};
 use super::reading::Beside;
-use super::running::{is_same_list, is_same_path};
+use super::running::{Started, is_same_list, is_same_path};
 use super::{Resolver, conflict, require_files, stack};
 use crate::compose::convention::{default_files, is_override, is_taken_by_itself};
 
@@ -24,14 +24,19 @@ impl Resolver<'_> {
     ) -> BackendResult<StackRef> {
         require_files(environment, &[overlay.to_owned()])?;
         let base = self.stack(base, depth + 1).await?;
+        let listed = self.files_of_env_file(environment).await?;
         let mut others = self.started_here(environment);
         let marks = self.marks(environment, environment, None).await;
-        others.retain(|started| marks(started));
+        let is_listed = |started: &Started| {
+            listed.as_ref().is_some_and(|files| started.has_files(files) && !is_same_list(files, &base.files))
+        };
+        others.retain(|started| marks(started) || is_listed(started));
         let project = match self.named(environment).await? {
             Some(named) => named.project,
             None => {
-                let files = [overlay.to_owned()];
-                let own = self.project_beside(environment, &files, &base.files, &base.project).await?;
+                let overlay = [overlay.to_owned()];
+                let files = listed.as_deref().unwrap_or(&overlay);
+                let own = self.project_beside(environment, files, &base.files, &base.project).await?;
                 // What was started before names in files counted.
                 let after_base = derived(environment, &base.project)?;
                 let runs = |project: &ProjectName| others.iter().any(|started| started.project == *project);
@@ -61,7 +66,7 @@ impl Resolver<'_> {
                 )
             }));
         }
-        let files = match self.files_of_env_file(environment).await? {
+        let files = match listed {
             Some(files) => files,
             None => self.laid_over(environment, overlay, &base)?,
         };
@@ -78,10 +83,11 @@ impl Resolver<'_> {
     ) -> BackendResult<Vec<PathBuf>> {
         let runs = self.started_here(environment);
         let ways = self.ways(overlay, base)?;
-        // Over all of the base's files, also those that nobody would be told to take.
+        // Over all of the base's files, and alone, also where nobody would be told so.
         let whole = over(&base.files, overlay);
         let is_running = |way: &&Vec<PathBuf>| runs.iter().any(|started| started.has_files(way));
-        if let Some(way) = ways.iter().chain([&whole]).find(is_running) {
+        let alone = vec![overlay.to_owned()];
+        if let Some(way) = ways.iter().chain([&whole, &alone]).find(is_running) {
             return Ok(way.clone());
         }
         let mut rivals = named_compose_files(&environment.dir, &environment.name);

@@ -35,8 +35,19 @@ impl Beside {
     /// Whether it could be one as well as an overlay.
     pub(super) fn may_stand_alone(&self) -> bool {
         self.stands_alone()
+            || self.looks_whole()
             || self.has_other_names()
             || (self.is_complete() && (self.builds_again() || self.is_named_apart()))
+    }
+
+    /// Whether it has all services, and builds what the base builds, though something that they name is not in the file: a
+    /// folder to build from is that of the file, what is included may have the rest.
+    fn looks_whole(&self) -> bool {
+        let is_built = |name: &str| self.file.services().any(|(own, _, builds)| own == name && builds);
+        self.base.iter().all(|file| file.understood)
+            && self.file.services().all(|(_, defined, _)| defined)
+            && self.has_all_services()
+            && self.built_by_base().all(is_built)
     }
 
     /// Whether it says again how services of the base are built. One that builds some and replaces the others' builds by

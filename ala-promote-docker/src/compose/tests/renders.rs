@@ -120,7 +120,7 @@ fn check_sample(render: &Render, dir: &Path) {
     assert_eq!(web.networks, ["back", "front"]);
     assert_eq!(web.volumes, ["data", "data2"]);
     let binds = web.binds.iter().map(|bind| bind.source.clone()).collect::<Vec<_>>();
-    assert_eq!(binds, [PathBuf::from("/abs"), dir.join("app")]);
+    assert_eq!(binds, [PathBuf::from("/abs"), dir.join("app"), dir.join("app")]);
     assert_eq!(web.env_files, [dir.join(".env.extra")]);
     let healthchecks = ["web", "worker", "db", "job"].map(|name| service(render, name).healthcheck);
     assert_eq!(healthchecks, [true, false, false, false]);

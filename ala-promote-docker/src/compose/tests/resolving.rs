@@ -719,6 +719,28 @@ async fn one_file_is_two_environments_by_their_projects() {
 }
 
 #[tokio::test]
+async fn what_has_all_services_but_not_all_that_they_name_may_be_either() {
+    let folder = usual();
+    folder.write(
+        "app/docker-compose.staging.yml",
+        "services:\n  api: {build: {dockerfile: Dockerfile.staging}, image: 'api:staging'}\n  db: {image: pg}\n",
+    );
+    let error = resolve(&folder, "staging", &[]).await.unwrap_err();
+    assert_says(&error, BackendErrorKind::Conflict, &["files = [\"docker-compose.staging.yml\"]"]);
+    for files in
+        [vec!["docker-compose.staging.yml"], vec!["docker-compose.yml", "docker-compose.staging.yml"]]
+    {
+        let running = [runs(&folder, "app-staging", &files, Some(".env.staging"))];
+        assert_eq!(names(&resolve(&folder, "staging", &running).await.unwrap()), files);
+    }
+    // An image overlay that runs alone is what runs.
+    folder.write("app/docker-compose.staging.yml", OVER);
+    let running = [runs(&folder, "app-staging", &["docker-compose.staging.yml"], Some(".env.staging"))];
+    let found = resolve(&folder, "staging", &running).await.unwrap();
+    assert_eq!(names(&found), ["docker-compose.staging.yml"]);
+}
+
+#[tokio::test]
 async fn what_runs_of_one_file_under_a_third_name_is_asked_for() {
     let (folder, unnamed) = one_file();
     let running = [runs(&folder, "other", &["docker-compose.yml"], Some(".env"))];
