@@ -119,13 +119,20 @@ impl RawFile {
         self.source(name).is_some()
     }
 
-    /// Whether Compose could render the file by itself: each of its services has an image or a folder to build, and the
-    /// services, networks, volumes, secrets and configs that they name are in the file.
+    /// Whether it says at least by which Dockerfile: without a folder, Compose takes the file's own.
+    pub(super) fn may_build(&self, name: &str) -> bool {
+        let build = self.service(name).map(|service| &service.build.0);
+        let names = |key: &str| build.is_some_and(|build| build.get(key).is_some());
+        self.builds(name) || names("dockerfile") || names("dockerfile_inline")
+    }
+
+    /// Whether Compose could render the file by itself: each of its services has an image or something to build, and the
+    /// services, networks, volumes, secrets and configs that they name are in the file, or may be in what it includes.
     pub(super) fn is_complete(&self) -> bool {
         let services = || self.content.services.iter().flatten();
         services().next().is_some()
             && services().all(|(name, service)| {
-                let is_made = self.builds(name) || self.image(name).is_some();
+                let is_made = self.may_build(name) || self.image(name).is_some();
                 is_made && service.as_ref().is_some_and(|service| self.has_all_of(service))
             })
     }
@@ -133,10 +140,17 @@ impl RawFile {
     /// Whether what a service names is in the file.
     fn has_all_of(&self, service: &Service) -> bool {
         let content = &self.content;
-        let mut services = named(&service.depends_on.0).chain(named(&service.links.0));
+        if !content.include.is_null() {
+            return true;
+        }
+        let is_needed = |name: &&str| {
+            let required = service.depends_on.0.get(*name).and_then(|how| how.get("required"));
+            required != Some(&Value::Bool(false))
+        };
+        let mut services = named(&service.depends_on.0).filter(is_needed).chain(named(&service.links.0));
         let mut networks = named(&service.networks.0).filter(|name| *name != "default");
         // What has no name is a path of the host, or filled in by a variable.
-        let mut volumes = named(&service.volumes.0).filter(|name| !name.starts_with(['.', '/', '~', '$']));
+        let mut volumes = named_volumes(&service.volumes.0);
         services.all(|name| self.has(name))
             && networks.all(|name| content.networks.get(name).is_some())
             && volumes.all(|name| content.volumes.get(name).is_some())
@@ -330,6 +344,18 @@ fn named(value: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
     }
 }
 
+/// The named volumes among the mounts of a service.
+fn named_volumes(value: &Value) -> impl Iterator<Item = &str> {
+    let is_volume =
+        |mount: &&Value| mount.get("type").and_then(Value::as_str).unwrap_or("volume") == "volume";
+    let mounts = value.as_array().into_iter().flatten().filter(is_volume);
+    let sources = mounts.filter_map(|mount| match mount {
+        Value::String(text) => text.split(':').next(),
+        long => long.get("source").and_then(Value::as_str),
+    });
+    sources.filter(|name| !name.starts_with(['.', '/', '~', '$']))
+}
+
 fn folder(path: &Path) -> PathBuf {
     path.parent().unwrap_or(path).to_owned()
 }
@@ -504,6 +530,9 @@ mod tests {
                 "image: x, volumes: [{type: volume, source: data, target: /d}, {type: tmpfs, target: /t}]",
                 true,
             ),
+            ("build: {dockerfile: D}", true),
+            ("image: x, depends_on: {cache: {condition: service_started, required: false}}", true),
+            ("image: x, volumes: [{type: bind, source: data/pg, target: /d}]", true),
             ("image: x, volumes: ['other:/data']", false),
             ("image: x, volumes: [{type: volume, source: other, target: /d}]", false),
             ("image: x, secrets: [key], configs: [{source: conf, target: /c}]", true),

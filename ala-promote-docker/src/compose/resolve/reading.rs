@@ -40,14 +40,12 @@ impl Beside {
             || (self.is_complete() && (self.builds_again() || self.is_named_apart()))
     }
 
-    /// Whether it has all services, and builds what the base builds, though something that they name is not in the file: a
-    /// folder to build from is that of the file, what is included may have the rest.
+    /// Whether it has all services, and builds what the base builds, though of some it names the Dockerfile alone: in a
+    /// folder that is its own by itself, and the base's over that.
     fn looks_whole(&self) -> bool {
-        let is_built = |name: &str| self.file.services().any(|(own, _, builds)| own == name && builds);
-        self.base.iter().all(|file| file.understood)
-            && self.file.services().all(|(_, defined, _)| defined)
+        self.is_complete()
             && self.has_all_services()
-            && self.built_by_base().all(is_built)
+            && self.built_by_base().all(|name| self.file.may_build(name))
     }
 
     /// Whether it says again how services of the base are built. One that builds some and replaces the others' builds by
