@@ -107,8 +107,8 @@ impl ConfigLine {
     #[must_use]
     pub fn replaces(&self, text: &str) -> bool {
         let Ok(document) = text.parse::<DocumentMut>() else { return false };
-        let tables = self.table.iter();
-        let table = tables.fold(Some(document.as_item()), |item, name| item?.as_table_like()?.get(name));
+        let mut tables = self.table.iter();
+        let table = tables.try_fold(document.as_item(), |item, name| item.as_table_like()?.get(name));
         let Some(there) = table.and_then(|table| table.as_table_like()?.get(&self.key)) else { return false };
         if there.is_array() && self.adds() {
             return false;
