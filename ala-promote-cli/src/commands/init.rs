@@ -100,10 +100,11 @@ impl FirstDay<'_> {
                 continue;
             }
             in_the_way.retain(|finding| told.insert((finding.gate.clone(), finding.reason.clone())));
+            let settings = self.settings()?;
             for found in &found {
-                self.ui.show(&render::init::text(found, &self.settings()?.dir));
+                self.ui.show(&render::init::text(found, &settings.dir));
             }
-            self.tell_of_missing_staging()?;
+            self.tell_of_missing_staging(&settings);
             if !in_the_way.is_empty() {
                 self.ui.show(&render::init::mended(&in_the_way));
             }
@@ -112,15 +113,13 @@ impl FirstDay<'_> {
     }
 
     /// Where nothing is staging, but something may be meant to be.
-    fn tell_of_missing_staging(&self) -> Result<(), CliError> {
-        let settings = self.settings()?;
+    fn tell_of_missing_staging(&self, settings: &Settings) {
         let is_alone = settings.environments.len() == 1;
         let missing = EnvironmentName::new("staging").ok().and_then(|name| settings.environment(&name).err());
         if let Some(hint) = missing.filter(|_| is_alone).and_then(|error| error.hint()) {
             self.ui
                 .show(&format!("staging: there is none\n   → {}\n", render::text::hanging(&hint, "     ")));
         }
-        Ok(())
     }
 
     /// What the environments mean, if the config said what is drafted.

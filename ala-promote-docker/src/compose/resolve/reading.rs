@@ -34,18 +34,14 @@ impl Beside {
 
     /// Whether it could be one as well as an overlay.
     pub(super) fn may_stand_alone(&self) -> bool {
-        self.stands_alone()
-            || self.looks_whole()
-            || self.has_other_names()
-            || (self.is_complete() && (self.builds_again() || self.is_named_apart()))
+        let is_meant_alone = || self.looks_whole() || self.builds_again() || self.is_named_apart();
+        self.has_other_names() || (self.is_complete() && is_meant_alone())
     }
 
     /// Whether it has all services, and builds what the base builds, though of some it names the Dockerfile alone: in a
     /// folder that is its own by itself, and the base's over that.
     fn looks_whole(&self) -> bool {
-        self.is_complete()
-            && self.has_all_services()
-            && self.built_by_base().all(|name| self.file.may_build(name))
+        self.has_all_services() && self.built_by_base().all(|name| self.file.may_build(name))
     }
 
     /// Whether it says again how services of the base are built. One that builds some and replaces the others' builds by
